@@ -27,22 +27,22 @@
 #include <stdint.h>
 
 enum raft_limits {
-	RAFT_MEMBERS_MAX = 16,   /* in one configuration half, learners too */
-	RAFT_CONTEXT_MAX = 16,   /* bytes of a ReadIndex context */
-	RAFT_CHANGES_MAX = 16,   /* single changes in one conf v2 entry */
+	RAFT_MEMBERS_MAX = 16, /* in one configuration half, learners too */
+	RAFT_CONTEXT_MAX = 16, /* bytes of a ReadIndex context */
+	RAFT_CHANGES_MAX = 16, /* single changes in one conf v2 entry */
 };
 
 enum raft_error {
 	RAFT_OK = 0,
 	RAFT_EDROPPED_NO_LEADER = -2001,
 	RAFT_EDROPPED_TRANSFER = -2002,
-	RAFT_EDROPPED_LOG_FULL = -2003,   /* uncommitted bytes or entries */
+	RAFT_EDROPPED_LOG_FULL = -2003, /* uncommitted bytes or entries */
 	RAFT_EDROPPED_REMOVED = -2004,
 	RAFT_EDROPPED_NO_FORWARD = -2005,
 	RAFT_ECONF_REFUSED = -2006, /* replaced by an empty entry; see reason */
 	RAFT_EUNKNOWN_PEER = -2007,
 	RAFT_EINVALID = -2008, /* a message that no correct member sends */
-	RAFT_EFULL = -2009,    /* outbox or window given at birth is full */
+	RAFT_EFULL = -2009, /* outbox or window given at birth is full */
 };
 
 enum raft_role {
@@ -79,9 +79,10 @@ enum raft_message_type {
 struct raft_entry {
 	uint64_t index;
 	uint64_t term;
-	uint32_t kind;    /* enum entry_kind */
-	uint32_t size;    /* bytes of payload; counts in the size limits */
-	const void *data; /* sealed bytes (entry.h), lent; NULL: not in memory */
+	uint32_t kind; /* enum entry_kind */
+	uint32_t size; /* bytes of payload; counts in the size limits */
+	const void
+		*data; /* sealed bytes (entry.h), lent; NULL: not in memory */
 };
 
 /* What must be on disk before an answer that depends on it leaves. */
@@ -127,7 +128,8 @@ struct raft_message {
 	uint64_t log_term;
 	uint64_t commit;
 	uint64_t reject_hint;
-	uint64_t round; /* heartbeat round, or ReadIndex counter */
+	/* Heartbeat round; context of a READ_INDEX; member a TRANSFER names. */
+	uint64_t round;
 	uint64_t first_index;
 	uint32_t entry_count;
 	const struct raft_entry *entries;
@@ -151,20 +153,25 @@ struct raft_options {
 	bool forwarding;
 	bool step_down_on_removal;
 	bool skip_conf_validation;
+	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
-	uint32_t entries_max;  /* window of descriptors since the snapshot */
+	uint32_t entries_max; /* window of descriptors since the snapshot */
 	uint32_t messages_max; /* outbox */
 	uint32_t reads_max;
 	uint32_t inflight_max; /* appends in flight to one peer */
 	uint64_t inflight_size_max;
-	uint64_t append_size_max;      /* bytes in one APPEND; at least one entry */
+	uint64_t append_size_max; /* bytes in one APPEND; at least one entry */
 	uint64_t uncommitted_size_max; /* 0: none */
-	uint64_t committed_size_max;   /* unapplied bytes handed out at once */
+	uint64_t committed_size_max; /* unapplied bytes handed out at once */
 };
 
 struct raft_ready {
 	uint64_t number; /* names this one; tell raft_persisted() */
-	/* Write these, then raft_persisted(number, last_index, last_term). */
+	/*
+	 * Write these, then raft_persisted(number, last_index, last_term).
+	 * Without must_sync nothing here depends on the disk, and
+	 * raft_persisted() need not be told.
+	 */
 	bool must_sync;
 	bool hard_changed;
 	struct raft_hard_state hard;
@@ -240,6 +247,9 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 		 uint64_t *ret_index, uint64_t *ret_term)
 	__attribute__((warn_unused_result));
 
+/* Why the last change of membership was refused (RAFT_ECONF_REFUSED). */
+const char *raft_refusal(const struct raft *raft);
+
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 int raft_read_index(struct raft *raft, uint64_t context)
@@ -281,9 +291,20 @@ void raft_compact(struct raft *raft, uint64_t index);
 /* The bytes of entries up to `index` left the cache: their data is NULL. */
 void raft_evict(struct raft *raft, uint64_t index);
 
+/*
+ * The bytes of the entry at `index`, which are in memory (again). An entry
+ * that the core made itself (kind EMPTY, or CONF_V2 that leaves a joint
+ * configuration; size 0) has none until the shell makes a bare header, seals
+ * and stamps it, and lends it here.
+ */
+void raft_lend(struct raft *raft, uint64_t index, const void *data);
+
+/* There is a newer snapshot to send to members that lag (≤ applied). */
+void raft_offer_snapshot(struct raft *raft,
+			 const struct raft_snapshot *snapshot);
+
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
-const struct raft_entry *raft_entry_at(const struct raft *raft,
-				       uint64_t index);
+const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);
 
 void raft_status(const struct raft *raft, struct raft_status *ret_status);
 
