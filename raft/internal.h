@@ -144,8 +144,11 @@ void raft_draw_timeout(struct raft *raft);
 void raft_send(struct raft *raft, const struct raft_message *message);
 /* The next ready, without settling what needs no disk. */
 void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready);
-/* Takes it as handed out; NULL when nothing in it waits for the disk. */
-struct raft_record *raft_ready_accept(struct raft *raft);
+/*
+ * Takes it as handed out: what depends on it, lent until the next one. It
+ * joins the ring of records if anything in it waits for the disk.
+ */
+const struct raft_record *raft_ready_accept(struct raft *raft);
 /* The log's part of a record's release. */
 void raft_record_stable(struct raft *raft, const struct raft_record *record);
 /* Drops queued appends that name entries from `from` on, or before `to`. */

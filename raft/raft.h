@@ -299,7 +299,10 @@ void raft_evict(struct raft *raft, uint64_t index);
  */
 void raft_lend(struct raft *raft, uint64_t index, const void *data);
 
-/* There is a newer snapshot to send to members that lag (≤ applied). */
+/*
+ * There is a newer snapshot to send to members that lag, of
+ * an index that was handed out to be applied.
+ */
 void raft_offer_snapshot(struct raft *raft,
 			 const struct raft_snapshot *snapshot);
 

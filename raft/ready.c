@@ -241,7 +241,7 @@ static void note_unstable(const struct raft *raft, struct raft_record *record)
 	record->last_term = raft_log_last_term(log);
 }
 
-struct raft_record *raft_ready_accept(struct raft *raft)
+const struct raft_record *raft_ready_accept(struct raft *raft)
 {
 	struct raft_log *log = &raft->log;
 	struct raft_record *record =
@@ -271,10 +271,9 @@ struct raft_record *raft_ready_accept(struct raft *raft)
 	raft->read_count = 0;
 	raft->round_open = false;
 	record->withheld_end = raft->withheld_end;
-	if (!record->must_sync && raft->withheld_taken == raft->withheld_end)
-		return NULL;
+	if (record->must_sync || raft->withheld_taken < raft->withheld_end)
+		raft->record_end++;
 	raft->withheld_taken = raft->withheld_end;
-	raft->record_end++;
 	return record;
 }
 
