@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 enum word_sizes {
 	WORD_ELECTION_TICKS = 3,
@@ -69,7 +70,7 @@ static bool word_log_level(struct cluster *cluster,
 
 	for (unsigned int i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
 		if (directive->arg_count == 1 &&
-		    strcmp(directive->args[0].key, levels[i]) == 0) {
+		    strcasecmp(directive->args[0].key, levels[i]) == 0) {
 			cluster->out.muted = strcmp(levels[i], "none") == 0;
 			return true;
 		}
