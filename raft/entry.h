@@ -39,10 +39,10 @@ enum entry_limits {
 };
 
 enum entry_kind {
-	ENTRY_NORMAL = 1,      /* operations of clients, see store/op.h */
-	ENTRY_EMPTY = 2,       /* a new leader's first; no payload */
-	ENTRY_CONF_V1 = 3,     /* membership, one change */
-	ENTRY_CONF_V2 = 4,     /* membership, joint */
+	ENTRY_NORMAL = 1, /* operations of clients, see store/op.h */
+	ENTRY_EMPTY = 2, /* a new leader's first; no payload */
+	ENTRY_CONF_V1 = 3, /* membership, one change */
+	ENTRY_CONF_V2 = 4, /* membership, joint */
 	ENTRY_SNAPSHOT_CUT = 5, /* all members cut a snapshot here */
 	ENTRY_SESSION_RESUME = 6,
 	ENTRY_SESSION_CLOSE = 7,

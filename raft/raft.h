@@ -27,22 +27,22 @@
 #include <stdint.h>
 
 enum raft_limits {
-	RAFT_MEMBERS_MAX = 16,   /* in one configuration half, learners too */
-	RAFT_CONTEXT_MAX = 16,   /* bytes of a ReadIndex context */
-	RAFT_CHANGES_MAX = 16,   /* single changes in one conf v2 entry */
+	RAFT_MEMBERS_MAX = 16, /* in one configuration half, learners too */
+	RAFT_CONTEXT_MAX = 16, /* bytes of a ReadIndex context */
+	RAFT_CHANGES_MAX = 16, /* single changes in one conf v2 entry */
 };
 
 enum raft_error {
 	RAFT_OK = 0,
 	RAFT_EDROPPED_NO_LEADER = -2001,
 	RAFT_EDROPPED_TRANSFER = -2002,
-	RAFT_EDROPPED_LOG_FULL = -2003,   /* uncommitted bytes or entries */
+	RAFT_EDROPPED_LOG_FULL = -2003, /* uncommitted bytes or entries */
 	RAFT_EDROPPED_REMOVED = -2004,
 	RAFT_EDROPPED_NO_FORWARD = -2005,
 	RAFT_ECONF_REFUSED = -2006, /* replaced by an empty entry; see reason */
 	RAFT_EUNKNOWN_PEER = -2007,
 	RAFT_EINVALID = -2008, /* a message that no correct member sends */
-	RAFT_EFULL = -2009,    /* outbox or window given at birth is full */
+	RAFT_EFULL = -2009, /* outbox or window given at birth is full */
 };
 
 enum raft_role {
@@ -79,9 +79,10 @@ enum raft_message_type {
 struct raft_entry {
 	uint64_t index;
 	uint64_t term;
-	uint32_t kind;    /* enum entry_kind */
-	uint32_t size;    /* bytes of payload; counts in the size limits */
-	const void *data; /* sealed bytes (entry.h), lent; NULL: not in memory */
+	uint32_t kind; /* enum entry_kind */
+	uint32_t size; /* bytes of payload; counts in the size limits */
+	const void
+		*data; /* sealed bytes (entry.h), lent; NULL: not in memory */
 };
 
 /* What must be on disk before an answer that depends on it leaves. */
@@ -152,14 +153,14 @@ struct raft_options {
 	bool step_down_on_removal;
 	bool skip_conf_validation;
 	uint8_t read_mode; /* enum raft_read_mode */
-	uint32_t entries_max;  /* window of descriptors since the snapshot */
+	uint32_t entries_max; /* window of descriptors since the snapshot */
 	uint32_t messages_max; /* outbox */
 	uint32_t reads_max;
 	uint32_t inflight_max; /* appends in flight to one peer */
 	uint64_t inflight_size_max;
-	uint64_t append_size_max;      /* bytes in one APPEND; at least one entry */
+	uint64_t append_size_max; /* bytes in one APPEND; at least one entry */
 	uint64_t uncommitted_size_max; /* 0: none */
-	uint64_t committed_size_max;   /* unapplied bytes handed out at once */
+	uint64_t committed_size_max; /* unapplied bytes handed out at once */
 };
 
 struct raft_ready {
@@ -282,8 +283,7 @@ void raft_compact(struct raft *raft, uint64_t index);
 void raft_evict(struct raft *raft, uint64_t index);
 
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
-const struct raft_entry *raft_entry_at(const struct raft *raft,
-				       uint64_t index);
+const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);
 
 void raft_status(const struct raft *raft, struct raft_status *ret_status);
 

@@ -33,13 +33,13 @@ enum disk_limits {
 
 enum disk_op_kind {
 	DISK_WRITE_DURABLE = 1, /* done means: on stable storage (RWF_DSYNC) */
-	DISK_WRITE,             /* done means: accepted, see DISK_SYNC */
+	DISK_WRITE, /* done means: accepted, see DISK_SYNC */
 	DISK_READ,
-	DISK_SYNC,        /* makes earlier finished writes of `file` durable */
-	DISK_CREATE,      /* makes and locks `name`; `result` is the file */
-	DISK_RENAME,      /* `name` becomes `new_name` */
-	DISK_UNLINK,      /* removes `name` */
-	DISK_CLOSE,       /* unlocks and forgets `file` */
+	DISK_SYNC, /* makes earlier finished writes of `file` durable */
+	DISK_CREATE, /* makes and locks `name`; `result` is the file */
+	DISK_RENAME, /* `name` becomes `new_name` */
+	DISK_UNLINK, /* removes `name` */
+	DISK_CLOSE, /* unlocks and forgets `file` */
 	DISK_SYNC_FOLDER, /* makes names durable */
 };
 
@@ -57,7 +57,7 @@ struct disk_op {
 	char name[DISK_NAME_MAX];
 	char new_name[DISK_NAME_MAX];
 	int32_t result; /* bytes, file, 0, or -errno */
-	uint64_t tag;   /* the caller's own */
+	uint64_t tag; /* the caller's own */
 	struct disk_op *next; /* the disk's own */
 };
 

@@ -29,39 +29,39 @@ enum wal_limits {
 	WAL_BLOCKS_LARGE = 576, /* payload from byte 2,560 */
 	WAL_BUFFERS_MAX = 64,
 	WAL_CHUNK_SIZE = 1 << 20, /* of a snapshot file */
-	WAL_HEAD_MAX = 3072,      /* bytes of a snapshot's opaque head */
+	WAL_HEAD_MAX = 3072, /* bytes of a snapshot's opaque head */
 	WAL_WHERE_MAX = 256,
 };
 
 enum wal_error {
 	WAL_EDAMAGED = -3001, /* acknowledged data is damaged; see `where` */
 	WAL_EFOREIGN = -3002, /* the folder belongs to another cluster/member */
-	WAL_EFUTURE = -3003,  /* written by a newer format */
-	WAL_EOWNED = -3004,   /* another daemon owns the folder */
+	WAL_EFUTURE = -3003, /* written by a newer format */
+	WAL_EOWNED = -3004, /* another daemon owns the folder */
 	WAL_ENODIRECT = -3005, /* the file system refuses O_DIRECT */
-	WAL_EFULL = -3006,     /* no space to make the first segments */
-	WAL_EFAILED = -3007,   /* an earlier write failed; nothing goes on */
+	WAL_EFULL = -3006, /* no space to make the first segments */
+	WAL_EFAILED = -3007, /* an earlier write failed; nothing goes on */
 };
 
 struct wal_options {
 	uint8_t cluster[16];
 	uint64_t member;
-	uint64_t seed;         /* of segment salts */
+	uint64_t seed; /* of segment salts */
 	uint32_t segment_size; /* WAL_SEGMENT_SIZE, less in tests */
-	uint32_t spares_min;   /* fresh segments kept ready, at least 1 */
-	uint32_t buffers;      /* record buffers of the large kind */
+	uint32_t spares_min; /* fresh segments kept ready, at least 1 */
+	uint32_t buffers; /* record buffers of the large kind */
 	uint64_t snapshot_after; /* bytes of log that make one due */
 	bool accept_tail_loss; /* go on past damage, at one's own risk */
-	bool create;           /* false: an empty folder is an error */
+	bool create; /* false: an empty folder is an error */
 };
 
 /* What recovery found; `where` names file and offset for a person. */
 struct wal_report {
-	bool fresh;        /* the folder was empty */
-	bool torn;         /* a torn tail was cut off */
-	bool waited;       /* a dead owner's writes were waited for */
+	bool fresh; /* the folder was empty */
+	bool torn; /* a torn tail was cut off */
+	bool waited; /* a dead owner's writes were waited for */
 	uint64_t torn_blocks;
-	uint64_t dropped;  /* entries given up with accept_tail_loss */
+	uint64_t dropped; /* entries given up with accept_tail_loss */
 	struct raft_hard_state hard;
 	uint64_t snapshot_index; /* 0: none */
 	uint64_t snapshot_term;
@@ -81,8 +81,7 @@ struct wal;
 size_t wal_memory_size(const struct wal_options *options);
 int wal_open(struct wal **ret_wal, struct disk *disk,
 	     const struct wal_options *options, void *memory,
-	     struct wal_report *ret_report)
-	__attribute__((warn_unused_result));
+	     struct wal_report *ret_report) __attribute__((warn_unused_result));
 
 /* Closes files; durable state needs nothing from it. */
 void wal_close(struct wal *wal);
@@ -114,10 +113,10 @@ int wal_snapshot_read(struct wal *wal, const void **ret_piece,
  */
 struct wal_buffer {
 	uint8_t *payload; /* where the first entry starts */
-	uint32_t used;    /* bytes of whole entries so far; the owner's */
-	uint32_t room;    /* bytes in all */
-	uint32_t holds;   /* wal's own */
-	uint32_t id;      /* wal's own */
+	uint32_t used; /* bytes of whole entries so far; the owner's */
+	uint32_t room; /* bytes in all */
+	uint32_t holds; /* wal's own */
+	uint32_t id; /* wal's own */
 };
 
 /*
@@ -194,7 +193,7 @@ struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
 	uint64_t snapshots;
 	uint32_t segments, spares;
-	bool failed;  /* see wal_reap() */
+	bool failed; /* see wal_reap() */
 	bool no_space; /* the pool cannot be refilled: refuse writes */
 };
 
