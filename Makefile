@@ -303,6 +303,7 @@ demo: setup $(call programs,release) ## install what is missing and see it work
 	@tests/demo/run
 
 # For tests/run: what the wildcards found.
+TIDY_FLAGS = $(OUR_CPPFLAGS) -std=gnu11 $(WARNINGS) -Wno-unused-function
 COVERED = $(PURE) $(DISK) $(SHELL_REST)
 print-%:
 	@echo '$($*)'
