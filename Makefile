@@ -146,7 +146,7 @@ build/$(1)/sources: FORCE
 build/$(1)/%.o: %.c build/$(1)/flags | build/headers
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
-	$$(Q)$$($(1).compile) $$(OF_OBJECT) \
+	$$(Q)$$($(1).compile) $$(OF_OBJECT) -DBUILD_VERSION='"$(VERSION)"' \
 		-MMD -MP -c -o $$@ $$<
 
 $$(call objects,$(1),$(SIM)): OF_OBJECT = -DCONCLAVE_SIM_ENV
@@ -302,8 +302,58 @@ bench: build/bench build/conclaved build/conclavectl ## measure, against the flo
 demo: setup $(call programs,release) ## install what is missing and see it work
 	@tests/demo/run
 
+# What is installed: programs, the header as one file, the library made from
+# it, and the manual.
+MANUAL = $(wildcard docs/*.1 docs/*.3 docs/*.8)
+LIBRARY = libconclave.so.$(ABI)
+CLIENT = $(if $(wildcard shm/conclave.h),\
+	build/conclave.h build/$(LIBRARY) build/conclave.pc)
+
+build/conclave.h: shm/amalgamate $(wildcard shm/*.h)
+	@mkdir -p $(@D)
+	$(call say,MAKE,$@)
+	$(Q)shm/amalgamate >$@
+
+build/release/conclave.c: shm/amalgamate $(wildcard shm/*.h)
+	@mkdir -p $(@D)
+	$(Q)shm/amalgamate --library >$@
+
+build/$(LIBRARY): build/release/conclave.c build/release/flags
+	$(call say,LINK,$@)
+	$(Q)$(release.compile) -Wno-missing-prototypes -fPIC -shared \
+		$(LDFLAGS) -Wl,-soname,$(LIBRARY) -Wl,-z,defs -o $@ $<
+
+build/conclave.pc: Makefile FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' '' \
+		'Name: conclave' 'Version: $(VERSION)' \
+		'Description: Coordination at memory speed: the client' \
+		'Cflags: -I$${includedir} -D_GNU_SOURCE' \
+		'Libs: -L$${libdir} -lconclave' >$@
+
+INSTALLED = $(foreach p,conclaved conclavectl,$(DESTDIR)$(BINDIR)/$p) \
+	$(DESTDIR)$(INCLUDEDIR)/conclave.h $(DESTDIR)$(LIBDIR)/$(LIBRARY) \
+	$(DESTDIR)$(LIBDIR)/libconclave.so \
+	$(DESTDIR)$(LIBDIR)/pkgconfig/conclave.pc \
+	$(foreach m,$(MANUAL),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m))
+
+.PHONY: install uninstall
+install: $(filter %/conclaved %/conclavectl,$(call programs,release)) $(CLIENT) ## programs, header, library, manual: PREFIX= DESTDIR=
+	install -d $(sort $(dir $(INSTALLED)))
+	install -m 755 $(filter %/conclaved %/conclavectl,$^) $(DESTDIR)$(BINDIR)
+	$(if $(CLIENT),install -m 644 build/conclave.h $(DESTDIR)$(INCLUDEDIR))
+	$(if $(CLIENT),install -m 755 build/$(LIBRARY) $(DESTDIR)$(LIBDIR))
+	$(if $(CLIENT),ln -sf $(LIBRARY) $(DESTDIR)$(LIBDIR)/libconclave.so)
+	$(if $(CLIENT),install -m 644 build/conclave.pc $(DESTDIR)$(LIBDIR)/pkgconfig)
+	$(foreach s,1 3 8,$(if $(filter %.$s,$(MANUAL)),install -m 644 \
+		$(filter %.$s,$(MANUAL)) $(DESTDIR)$(MANDIR)/man$s;))
+
+uninstall: ## remove what install put there
+	rm -f $(INSTALLED)
+
 # For tests/run: what the wildcards found.
-TIDY_FLAGS = $(OUR_CPPFLAGS) -std=gnu11 $(WARNINGS) -Wno-unused-function
+TIDY_FLAGS = $(OUR_CPPFLAGS) -std=gnu11 $(WARNINGS) -Wno-unused-function \
+	-DBUILD_VERSION="$(VERSION)"
 COVERED = $(PURE) $(DISK) $(SHELL_REST)
 print-%:
 	@echo '$($*)'
