@@ -122,8 +122,9 @@ say = @$(if $(V),:,printf '  %-8s %s\n' $(1) $(2))
 .SECONDARY:
 .SUFFIXES:
 
+## all: (or nothing) build conclaved, conclavectl, bench and sim
 .PHONY: all
-all: $(call programs,release) ## build conclaved, conclavectl, bench and sim
+all: $(call programs,release)
 
 # $(1) is the flavour. The stamps hold the command and the list of files, so
 # that a changed flag or a deleted file rebuilds what depends on it.
@@ -233,30 +234,36 @@ setup:
 .PHONY: FORCE
 FORCE:
 
+## check: run the unit tests (under a minute)
 .PHONY: check
-check: release-units ## run the unit tests (under a minute)
+check: release-units
 	@tests/run --built unit
 
+## test: install what is missing and run everything that CI runs
 .PHONY: test
-test: ## install what is missing and run everything that CI runs
+test:
 	@tests/setup test
 	@tests/run
 
 SEED = 1
 STEPS = 100000
+## sim: replay one simulated history: SEED= STEPS=
 .PHONY: sim
-sim: build/sim ## replay one simulated history: SEED= STEPS=
+sim: build/sim
 	build/sim --seed $(SEED) --steps $(STEPS)
 
+## clang: build everything with clang
 .PHONY: clang
-clang: clang-programs clang-units clang-integrations ## build everything with clang
+clang: clang-programs clang-units clang-integrations
 
+## asan: unit tests under AddressSanitizer and UBSan
 .PHONY: asan
-asan: asan-units asan-programs ## unit tests under AddressSanitizer and UBSan
+asan: asan-units asan-programs
 	@tests/run --built asan
 
+## tsan: threaded unit tests under ThreadSanitizer
 .PHONY: tsan
-tsan: $(addprefix build/tsan/unit/,$(TSAN_TESTS)) ## threaded unit tests under ThreadSanitizer
+tsan: $(addprefix build/tsan/unit/,$(TSAN_TESTS))
 	@tests/run --built tsan
 
 # A fuzzer is tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput(); what it
@@ -272,34 +279,40 @@ build/fuzz/bin/%: build/fuzz/tests/fuzz/fuzz_%.o $(fuzz.archives)
 
 .PHONY: fuzz fuzzers
 fuzzers: $(addprefix build/fuzz/bin/,$(FUZZ_NAMES))
-fuzz: $(if $(FUZZ),build/fuzz/bin/$(FUZZ)) ## fuzz one decoder: FUZZ= FUZZ_SECONDS=
+## fuzz: fuzz one decoder: FUZZ= FUZZ_SECONDS=
+fuzz: $(if $(FUZZ),build/fuzz/bin/$(FUZZ))
 	$(if $(FUZZ),,$(error there is no tests/fuzz/fuzz_*.c yet))
 	@mkdir -p build/fuzz/corpus/$(FUZZ)
 	build/fuzz/bin/$(FUZZ) -max_total_time=$(FUZZ_SECONDS) \
 		-artifact_prefix=build/fuzz/$(FUZZ)- build/fuzz/corpus/$(FUZZ) \
 		$(wildcard tests/fuzz/corpus/$(FUZZ))
 
+## lint: floors, tags, headers alone, purity, banned calls, format, clang-tidy
 .PHONY: lint
-lint: ## floors, tags, headers alone, purity, banned calls, format, clang-tidy
+lint:
 	@tests/run lint
 
 FORMATTED = $(wildcard $(foreach d,raft wal shm daemon daemon/store bench \
 	tests/unit tests/scripts tests/sim tests/integration tests/fuzz \
 	tests/lint tests/demo,$d/*.[ch]))
+## format: rewrite every source file as .clang-format says
 .PHONY: format
-format: ## rewrite every source file as .clang-format says
+format:
 	$(CLANG_FORMAT) -i $(FORMATTED)
 
+## coverage: lines that the unit tests reach, file by file
 .PHONY: coverage
-coverage: coverage-units ## lines that the unit tests reach, file by file
+coverage: coverage-units
 	@GCOV='$(GCOV)' tests/run --built coverage
 
+## bench: measure, against the floor of this machine
 .PHONY: bench
-bench: build/bench build/conclaved build/conclavectl ## measure, against the floor of this machine
+bench: build/bench build/conclaved build/conclavectl
 	build/bench
 
+## demo: install what is missing and see it work
 .PHONY: demo
-demo: setup $(call programs,release) ## install what is missing and see it work
+demo: setup $(call programs,release)
 	@tests/demo/run
 
 # What is installed: programs, the header as one file, the library made from
@@ -331,14 +344,17 @@ build/conclave.pc: Makefile FORCE
 		'Cflags: -I$${includedir} -D_GNU_SOURCE' \
 		'Libs: -L$${libdir} -lconclave' >$@
 
+man_folder = $(MANDIR)/man$(subst .,,$(suffix $(1)))
 INSTALLED = $(foreach p,conclaved conclavectl,$(DESTDIR)$(BINDIR)/$p) \
 	$(DESTDIR)$(INCLUDEDIR)/conclave.h $(DESTDIR)$(LIBDIR)/$(LIBRARY) \
 	$(DESTDIR)$(LIBDIR)/libconclave.so \
 	$(DESTDIR)$(LIBDIR)/pkgconfig/conclave.pc \
-	$(foreach m,$(MANUAL),$(DESTDIR)$(MANDIR)/man$(subst .,,$(suffix $m))/$(notdir $m))
+	$(foreach m,$(MANUAL),$(DESTDIR)$(call man_folder,$m)/$(notdir $m))
 
+## install: programs, header, library, manual: PREFIX= DESTDIR=
 .PHONY: install uninstall
-install: $(filter %/conclaved %/conclavectl,$(call programs,release)) $(CLIENT) ## programs, header, library, manual: PREFIX= DESTDIR=
+install: $(filter %/conclaved %/conclavectl,$(call programs,release)) \
+		$(CLIENT)
 	install -d $(sort $(dir $(INSTALLED)))
 	install -m 755 $(filter %/conclaved %/conclavectl,$^) $(DESTDIR)$(BINDIR)
 	$(if $(CLIENT),install -m 644 build/conclave.h $(DESTDIR)$(INCLUDEDIR))
@@ -348,7 +364,8 @@ install: $(filter %/conclaved %/conclavectl,$(call programs,release)) $(CLIENT) 
 	$(foreach s,1 3 8,$(if $(filter %.$s,$(MANUAL)),install -m 644 \
 		$(filter %.$s,$(MANUAL)) $(DESTDIR)$(MANDIR)/man$s;))
 
-uninstall: ## remove what install put there
+## uninstall: remove what install put there
+uninstall:
 	rm -f $(INSTALLED)
 
 # For tests/run: what the wildcards found.
@@ -358,13 +375,14 @@ COVERED = $(PURE) $(DISK) $(SHELL_REST)
 print-%:
 	@echo '$($*)'
 
+## clean: remove what was built
 .PHONY: clean
-clean: ## remove what was built
+clean:
 	rm -rf build
 
+## help: this list
 .PHONY: help
-help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' \
-		Makefile
+help:
+	@sed -n 's/^## \([a-z]*\): /\1	/p' Makefile | expand -t 12
 
 -include $(wildcard $(foreach f,$(FLAVOURS),build/$f/*/*.d build/$f/*/*/*.d))

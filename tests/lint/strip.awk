@@ -1,6 +1,7 @@
 # Prints each line as file, line number and code, separated by tabs; tabs in
-# the code become blanks. Comments become a blank, and what stands between quotes is taken out; a line comment,
-# which the style does not allow, becomes "//", for the reader to see.
+# the code become blanks. Comments become a blank, and what stands between
+# quotes is taken out; a line comment, which the style does not allow, becomes
+# "//", for the reader to see.
 FNR == 1 {
 	inside = 0
 }
