@@ -78,7 +78,7 @@ enum cv_limits {
 	CV_REPLY_DEFAULT = 256 << 10,
 	CV_REPLY_MAX = 8 << 20,
 	CV_REQUEST_DEFAULT = 64 << 10,
-	CV_REQUEST_MAX = 3 << 19, /* 1.5 MiB */
+	CV_REQUEST_MAX = 3 << 19, /* key and value, 1.5 MiB */
 	CV_WINDOW = 4096, /* sequences above settled-below */
 	CV_MESSAGE_SIZE = 256,
 	CV_FD_COUNT = 5,
@@ -281,6 +281,12 @@ struct cv_welcome {
 struct cv_bye {
 	uint32_t magic;
 	uint32_t size; /* sizeof(struct cv_bye) */
+};
+
+/* Bits of cv_status.alarms. */
+enum cv_alarm {
+	CV_ALARM_NOSPACE = 1, /* the disk is full: puts are refused */
+	CV_ALARM_CORRUPT = 2,
 };
 
 /* The status page: written by the daemon, read-only for all. */
