@@ -12,8 +12,6 @@ function orders(text,    name) {
 		text = substr(text, RSTART + RLENGTH)
 		if (name in ordering)
 			return name "()"
-		if (name ~ /^cv_.*(acquire|release|fence|seq_cst|acq_rel)/)
-			return name "()"
 	}
 	return ""
 }
