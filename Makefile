@@ -327,14 +327,12 @@ build/conclave.h: shm/amalgamate $(wildcard shm/*.h)
 	$(call say,MAKE,$@)
 	$(Q)shm/amalgamate >$@
 
-build/release/conclave.c: shm/amalgamate $(wildcard shm/*.h)
-	@mkdir -p $(@D)
-	$(Q)shm/amalgamate --library >$@
-
-build/$(LIBRARY): build/release/conclave.c build/release/flags
+# The same text, in which CONCLAVE_DEF makes the public functions symbols.
+build/$(LIBRARY): build/conclave.h build/release/flags
 	$(call say,LINK,$@)
-	$(Q)$(release.compile) -Wno-missing-prototypes -fPIC -shared \
-		$(LDFLAGS) -Wl,-soname,$(LIBRARY) -Wl,-z,defs -o $@ $<
+	$(Q)$(release.compile) -Wno-missing-prototypes -DCONCLAVE_DEF= -fPIC \
+		-shared $(LDFLAGS) -Wl,-soname,$(LIBRARY) -Wl,-z,defs -o $@ \
+		-x c $<
 
 build/conclave.pc: Makefile FORCE
 	@mkdir -p $(@D)

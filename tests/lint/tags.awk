@@ -74,23 +74,41 @@ function comment_of(n,    at) {
 	at = index(raw[n], "/*")
 	if (at)
 		return substr(raw[n], at)
-	return text[file, n] ~ /[^ \t]/ ? "" : raw[n]
+	return text[file, n] ~ /[^ ]/ ? "" : raw[n]
 }
 
-function judge_file(    n, last, what, found, names, count, i) {
+# tags_at(n): those of the whole statement that line n is part of
+function tags_at(n,    at, found) {
+	at = n
+	while (at > 1 && text[file, at - 1] ~ /[^ ]/ &&
+	    text[file, at - 1] !~ /[;{}] *$/)
+		at--
+	found = ""
+	for (; at <= lines; at++) {
+		found = found collect(comment_of(at))
+		if (at >= n && text[file, at] ~ /[;{}]/)
+			break
+	}
+	return found
+}
+
+# tags_above(n): those of the comment that stands above the statement
+function tags_above(n,    found) {
+	while (n > 1 && text[file, n - 1] ~ /[^ ]/ &&
+	    text[file, n - 1] !~ /[;{}] *$/)
+		n--
+	found = ""
+	while (--n > 0 && text[file, n] !~ /[^ ]/ && raw[n] ~ /[^ \t]/)
+		found = found collect(raw[n])
+	return found
+}
+
+function judge_file(    n, what, found, names, count, i) {
 	for (n = 1; n <= lines; n++) {
 		what = orders(text[file, n])
 		if (what == "")
 			continue
-		found = ""
-		if (n > 1 && text[file, n - 1] !~ /[^ \t]/)
-			found = collect(comment_of(n - 1))
-		# To the end of the statement.
-		for (last = n; last <= lines && last < n + 6; last++) {
-			found = found collect(comment_of(last))
-			if (text[file, last] ~ /[;{}]/)
-				break
-		}
+		found = tags_above(n) tags_at(n)
 		if (found == "") {
 			printf "%s:%d: %s bears no tag\n", file, n, what
 			continue
