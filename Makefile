@@ -78,18 +78,22 @@ SHELL_MAIN := $(call has_main,$(SHELL_ALL))
 SHELL_REST = $(filter-out $(SHELL_MAIN),$(SHELL_ALL))
 CTL = $(wildcard shm/conclavectl*.c)
 BENCH = $(wildcard bench/*.c)
+DEMO = $(wildcard tests/demo/*.c)
+SUPPORT = $(wildcard tests/support/*.c)
 SIM = $(wildcard tests/sim/*.c)
 UNIT = $(wildcard tests/unit/test_*.c tests/scripts/test_*.c)
 UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
-SOURCES = $(PURE) $(DISK) $(SHELL_ALL) $(CTL) $(BENCH) $(SIM) $(UNIT) \
+SOURCES = $(PURE) $(DISK) $(SHELL_ALL) $(CTL) $(BENCH) $(DEMO) $(SUPPORT) \
+	$(SIM) $(UNIT) \
 	$(UNIT_SUPPORT) $(INTEGRATION) $(INTEGRATION_SUPPORT)
 
 CTL_MAIN := $(call has_main,$(CTL))
 BENCH_MAIN := $(call has_main,$(BENCH))
 SIM_MAIN := $(call has_main,$(SIM))
+DEMO_MAIN := $(call has_main,$(DEMO))
 
 UNIT_NAMES = $(basename $(notdir $(UNIT)))
 INTEGRATION_NAMES = $(basename $(notdir $(INTEGRATION)))
@@ -110,7 +114,8 @@ home = $(if $(filter release,$(1)),build,build/$(1)/bin)
 objects = $(patsubst %.c,build/$(1)/%.o,$(2))
 programs = $(addprefix $(call home,$(1))/,\
 	$(if $(SHELL_MAIN),conclaved) $(if $(CTL_MAIN),conclavectl) \
-	$(if $(BENCH_MAIN),bench) $(if $(SIM_MAIN),sim))
+	$(if $(BENCH_MAIN),bench) $(if $(SIM_MAIN),sim) \
+	$(if $(DEMO_MAIN),demo))
 units = $(addprefix build/$(1)/unit/,$(UNIT_NAMES))
 integrations = $(addprefix build/$(1)/integration/,$(INTEGRATION_NAMES))
 
@@ -175,11 +180,18 @@ $(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) build/$(1)/sources
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) -lpthread
 
-$(call home,$(1))/bench: $$(call objects,$(1),$(BENCH)) $$($(1).archives)
+$(call home,$(1))/bench: $$(call objects,$(1),$(BENCH) $(SUPPORT)) \
+		$$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
 		-luring -lpthread -lm
+
+$(call home,$(1))/demo: $$(call objects,$(1),$(DEMO) $(SUPPORT)) \
+		build/$(1)/sources
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^)
 
 $(call home,$(1))/sim: $$(call objects,$(1),$(SIM)) build/$(1)/pure.a
 	@mkdir -p $$(@D)
@@ -294,7 +306,7 @@ lint:
 
 FORMATTED = $(wildcard $(foreach d,raft wal shm daemon daemon/store bench \
 	tests/unit tests/scripts tests/sim tests/integration tests/fuzz \
-	tests/lint tests/demo,$d/*.[ch]))
+	tests/lint tests/demo tests/support,$d/*.[ch]))
 ## format: rewrite every source file as .clang-format says
 .PHONY: format
 format:

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
+#include "tests/support/daemon.h"
 
 enum bench_limits {
 	BENCH_ROUNDS = 15,
@@ -40,12 +40,8 @@ struct bench_round {
 };
 
 struct bench {
-	const char *daemon; /* path of conclaved */
+	struct daemon_process daemon;
 	const char *folder; /* where its data and the floor's file go */
-	char socket[BENCH_PATH_MAX];
-	char data[BENCH_PATH_MAX];
-	char run[BENCH_PATH_MAX]; /* where the socket is */
-	pid_t pid;
 	uint32_t scale_percent; /* 100: full length */
 };
 
@@ -58,10 +54,6 @@ double bench_quantile(double *samples, uint64_t count, double q);
 void bench_conclude(struct bench_figure *figure,
 		    const struct bench_round *rounds, uint32_t count,
 		    uint64_t samples);
-
-/* Starts a daemon in a fresh folder; stops and removes it again. */
-int bench_start(struct bench *bench) __attribute__((warn_unused_result));
-void bench_stop(struct bench *bench);
 
 /* Floors. */
 int floor_pingpong(uint64_t count, double *ret_p50_ns)

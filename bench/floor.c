@@ -104,8 +104,8 @@ int floor_file_open(struct floor_file **ret_file, const char *folder)
 		return -ENOMEM;
 	(void)snprintf(file->path, sizeof(file->path), "%s/floor", folder);
 	file->buffer = aligned_alloc(BLOCK, CHUNK);
-	file->fd = open(file->path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC,
-			0600);
+	file->fd =
+		open(file->path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
 	if (!file->buffer || file->fd < 0) {
 		code = file->buffer ? -errno : -ENOMEM;
 		goto out_free;

@@ -50,16 +50,16 @@ static int write_json(const char *path, const struct bench_figure *figures,
 		return -errno;
 	(void)fputs("[\n", file);
 	for (i = 0; i < count; i++)
-		(void)fprintf(
-			file,
-			"  {\"name\": \"%s\", \"value\": %.4f, "
-			"\"unit\": \"%s\", \"floor\": %.4f, "
-			"\"ratio\": %.4f, \"samples\": %llu, "
-			"\"spread\": %.4f}%s\n",
-			figures[i].name, figures[i].value, figures[i].unit,
-			figures[i].floor, figures[i].ratio,
-			(unsigned long long)figures[i].samples,
-			figures[i].spread, i + 1 < count ? "," : "");
+		(void)fprintf(file,
+			      "  {\"name\": \"%s\", \"value\": %.4f, "
+			      "\"unit\": \"%s\", \"floor\": %.4f, "
+			      "\"ratio\": %.4f, \"samples\": %llu, "
+			      "\"spread\": %.4f}%s\n",
+			      figures[i].name, figures[i].value,
+			      figures[i].unit, figures[i].floor,
+			      figures[i].ratio,
+			      (unsigned long long)figures[i].samples,
+			      figures[i].spread, i + 1 < count ? "," : "");
 	(void)fputs("]\n", file);
 	return fclose(file) ? -errno : 0;
 }
@@ -77,16 +77,17 @@ static bool wanted(const char *name, char **names, int count)
 static int run_product(struct bench *bench, const struct product *product,
 		       struct bench_figure *figure)
 {
-	int code = bench_start(bench);
+	int code = daemon_process_start(&bench->daemon, bench->folder);
 
 	if (code) {
 		(void)fprintf(stderr, "bench: cannot start %s in %s: %s\n",
-			      bench->daemon, bench->folder, strerror(-code));
+			      bench->daemon.program, bench->folder,
+			      strerror(-code));
 		return code;
 	}
 	figure->name = product->name;
 	code = product->run(bench, figure);
-	bench_stop(bench);
+	daemon_process_remove(&bench->daemon);
 	if (code)
 		(void)fprintf(stderr, "bench: %s failed with %d\n",
 			      product->name, code);
@@ -134,7 +135,7 @@ int main(int argc, char **argv)
 		{NULL, 0, NULL, 0},
 	};
 	struct bench bench = {
-		.daemon = "build/conclaved",
+		.daemon.program = "build/conclaved",
 		.folder = "build",
 		.scale_percent = 100,
 	};
@@ -149,7 +150,7 @@ int main(int argc, char **argv)
 		else if (option == 'f')
 			bench.folder = optarg;
 		else if (option == 'd')
-			bench.daemon = optarg;
+			bench.daemon.program = optarg;
 		else
 			return 1;
 	}
