@@ -282,6 +282,13 @@ void raft_compact(struct raft *raft, uint64_t index);
 /* The bytes of entries up to `index` left the cache: their data is NULL. */
 void raft_evict(struct raft *raft, uint64_t index);
 
+/*
+ * Entries that the core appends by itself (a new leader's empty one, the
+ * leaving of a joint configuration) have no bytes at first: the caller seals
+ * and stamps them and says where they are before they are written.
+ */
+void raft_supply(struct raft *raft, uint64_t index, const void *data);
+
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
 const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);
 
