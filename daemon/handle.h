@@ -1,0 +1,92 @@
+/*
+ * One client as the kernel sees it: its socket, its process, its memory and
+ * the descriptors by which both sides wake each other.
+ *
+ *   arrives     accepted; its hello is awaited, not for ever
+ *   enters      greeted and attached; its welcome waits for the cluster
+ *   is open     has its descriptors; from now on all goes through memory
+ *   is closed   socket ended, process died, goodbye, or expelled
+ *
+ * The socket carries three messages in all: hello, welcome, bye. What is at
+ * both ends of a descriptor that goes to a client is shared, flags included,
+ * so the daemon never reads or writes one that could block: the doorbell is
+ * only polled, and completions are rung through the daemon's end of a pipe,
+ * whose flags are the daemon's own. (An eventfd would be one open file for
+ * both: a client could make it blocking, fill it, and so stop the daemon.)
+ */
+#ifndef DAEMON_HANDLE_H
+#define DAEMON_HANDLE_H
+
+#include "daemon/listen.h"
+#include "daemon/memory.h"
+#include "daemon/node.h"
+
+enum handle_state {
+	HANDLE_FREE = 0,
+	HANDLE_ARRIVED,
+	HANDLE_ENTERING,
+	HANDLE_OPEN,
+};
+
+struct handle {
+	uint8_t state; /* enum handle_state */
+	int32_t refusal; /* what its hello will be answered with, or 0 */
+	int socket;
+	int process; /* a pidfd; -1: the kernel has none */
+	int bell; /* eventfd, written by the client */
+	int chime; /* pipe, written here */
+	int chime_out; /* its other end, until it was sent */
+	int socket_watch; /* of the engine; -1: none */
+	int process_watch;
+	int bell_watch;
+	int node_handle; /* of the node, while attached; -1: none */
+	struct memory up;
+	struct memory down;
+	struct listen_peer who;
+	struct node_peer peer;
+	struct cv_welcome welcome;
+	uint64_t deadline_ns; /* of its hello */
+	uint32_t next; /* free place */
+};
+
+/* An empty one: nothing open. */
+void handle_init(struct handle *handle);
+
+/* Takes the connection over and asks the kernel for its process. */
+void handle_arrive(struct handle *handle, int connection,
+		   const struct listen_peer *who);
+
+/* Makes memory and descriptors of the sizes in handle->welcome. */
+int handle_equip(struct handle *handle) __attribute__((warn_unused_result));
+
+/*
+ * Sends the welcome with its descriptors, the status page's among them, after
+ * which those that are the client's alone are closed here.
+ */
+int handle_welcome(struct handle *handle, int status_page)
+	__attribute__((warn_unused_result));
+
+/* Sends a welcome that refuses, if there is still somebody to hear it. */
+void handle_refuse(struct handle *handle, int32_t status);
+
+/* FUTEX_WAKE on the completion word. */
+void handle_wake(struct handle *handle);
+
+/* Makes the completion descriptor readable. */
+void handle_ring(struct handle *handle);
+
+enum handle_message {
+	HANDLE_SILENCE = 0, /* nothing there now */
+	HANDLE_HELLO, /* welcome or refusal is in order */
+	HANDLE_BYE,
+	HANDLE_END, /* the peer hung up */
+	HANDLE_NONSENSE, /* not what belongs here */
+};
+
+/* Reads one message; HANDLE_HELLO leaves hello or refusal in the handle. */
+enum handle_message handle_hear(struct handle *handle);
+
+/* Closes and unmaps all; watches have ended and the node let go. */
+void handle_close(struct handle *handle);
+
+#endif
