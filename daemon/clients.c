@@ -26,44 +26,44 @@ int clients_init(struct clients *clients, const struct clients_ground *ground)
 	clients->status_page = ground->status_page;
 	clients->count = ground->handles_max + CLIENTS_ARRIVED_MAX;
 	clients->next_deadline_ns = UINT64_MAX;
-	clients->handles = calloc(clients->count, sizeof(*clients->handles));
-	if (!clients->handles)
+	clients->all = calloc(clients->count, sizeof(*clients->all));
+	if (!clients->all)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < clients->count; i++) {
-		handle_init(&clients->handles[i]);
-		clients->handles[i].next = i + 1;
+		client_init(&clients->all[i]);
+		clients->all[i].next = i + 1;
 	}
 	for (uint32_t i = 0; i < NODE_HANDLES_MAX; i++)
 		clients->of_node[i] = -1;
 	return 0;
 }
 
-static struct handle *at(struct clients *clients, uint32_t place)
+static struct client *at(struct clients *clients, uint32_t place)
 {
 	assert(place < clients->count);
-	assert(clients->handles[place].state != HANDLE_FREE);
-	return &clients->handles[place];
+	assert(clients->all[place].state != CLIENT_FREE);
+	return &clients->all[place];
 }
 
 static uint32_t place_of(const struct clients *clients,
-			 const struct handle *handle)
+			 const struct client *client)
 {
-	return (uint32_t)(handle - clients->handles);
+	return (uint32_t)(client - clients->all);
 }
 
 /* ---- log lines ---- */
 
-static void begin_line(struct clients *clients, const struct handle *handle,
+static void begin_line(struct clients *clients, const struct client *client,
 		       enum log_level level, const char *message)
 {
 	struct log *log = clients->log;
-	char name[sizeof(handle->peer.hello.name) + 1] = "";
+	char name[sizeof(client->peer.hello.name) + 1] = "";
 
-	memcpy(name, handle->peer.hello.name, sizeof(name) - 1);
+	memcpy(name, client->peer.hello.name, sizeof(name) - 1);
 	log_begin(log, level, message);
-	log_number(log, "client", place_of(clients, handle));
-	log_number(log, "pid", handle->who.pid);
-	log_number(log, "uid", handle->who.uid);
+	log_number(log, "client", place_of(clients, client));
+	log_number(log, "pid", client->who.pid);
+	log_number(log, "uid", client->who.uid);
 	if (name[0] != '\0')
 		log_text(log, "name", name);
 }
@@ -88,10 +88,10 @@ static const char *refusal_text(int32_t status)
 	}
 }
 
-static void log_refusal(struct clients *clients, const struct handle *handle,
+static void log_refusal(struct clients *clients, const struct client *client,
 			int32_t status)
 {
-	begin_line(clients, handle, LOG_WARN, "client refused");
+	begin_line(clients, client, LOG_WARN, "client refused");
 	log_text(clients->log, "why", refusal_text(status));
 	log_signed(clients->log, "status", status);
 	log_end(clients->log);
@@ -107,49 +107,49 @@ static void unwatch(struct clients *clients, int *watch)
 }
 
 /* No longer one that awaits its greeting. */
-static void leave_arrived(struct clients *clients, struct handle *handle)
+static void leave_arrived(struct clients *clients, struct client *client)
 {
-	if (handle->state != HANDLE_ARRIVED)
+	if (client->state != CLIENT_ARRIVED)
 		return;
 	assert(clients->arrived > 0);
 	clients->arrived--;
-	if (!handle->who.allowed)
+	if (!client->who.allowed)
 		clients->refused--;
 }
 
-static void let_go(struct clients *clients, struct handle *handle)
+static void let_go(struct clients *clients, struct client *client)
 {
-	uint32_t place = place_of(clients, handle);
+	uint32_t place = place_of(clients, client);
 
-	leave_arrived(clients, handle);
-	if (handle->node_handle >= 0) {
-		node_detach(clients->node, handle->node_handle);
-		clients->of_node[handle->node_handle] = -1;
-		handle->node_handle = -1;
+	leave_arrived(clients, client);
+	if (client->node_handle >= 0) {
+		node_detach(clients->node, client->node_handle);
+		clients->of_node[client->node_handle] = -1;
+		client->node_handle = -1;
 	}
-	unwatch(clients, &handle->socket_watch);
-	unwatch(clients, &handle->process_watch);
-	unwatch(clients, &handle->bell_watch);
-	handle_close(handle);
-	assert(handle->state == HANDLE_FREE);
-	handle->next = clients->free;
+	unwatch(clients, &client->socket_watch);
+	unwatch(clients, &client->process_watch);
+	unwatch(clients, &client->bell_watch);
+	client_close(client);
+	assert(client->state == CLIENT_FREE);
+	client->next = clients->free;
 	clients->free = place;
 }
 
-static void let_go_saying(struct clients *clients, struct handle *handle,
+static void let_go_saying(struct clients *clients, struct client *client,
 			  enum log_level level, const char *message)
 {
-	begin_line(clients, handle, level, message);
+	begin_line(clients, client, level, message);
 	log_end(clients->log);
-	let_go(clients, handle);
+	let_go(clients, client);
 }
 
-static void refuse(struct clients *clients, struct handle *handle,
+static void refuse(struct clients *clients, struct client *client,
 		   int32_t status)
 {
-	log_refusal(clients, handle, status);
-	handle_refuse(handle, status);
-	let_go(clients, handle);
+	log_refusal(clients, client, status);
+	client_refuse(client, status);
+	let_go(clients, client);
 }
 
 /* ---- coming ---- */
@@ -158,13 +158,13 @@ static void refuse(struct clients *clients, struct handle *handle,
 static void turn_away(struct clients *clients, int connection,
 		      const struct listen_peer *who)
 {
-	struct handle handle;
+	struct client client;
 
-	handle_init(&handle);
-	handle.socket = connection;
-	handle.who = *who;
-	handle_refuse(&handle, CONCLAVE_ETOOMANY);
-	handle_close(&handle);
+	client_init(&client);
+	client.socket = connection;
+	client.who = *who;
+	client_refuse(&client, CONCLAVE_ETOOMANY);
+	client_close(&client);
 	log_begin(clients->log, LOG_WARN, "client turned away");
 	log_number(clients->log, "uid", who->uid);
 	log_number(clients->log, "waiting", clients->arrived);
@@ -181,22 +181,22 @@ static bool has_place(const struct clients *clients,
 	return who->allowed || clients->refused < CLIENTS_REFUSED_MAX;
 }
 
-static int watch_arrived(struct clients *clients, struct handle *handle)
+static int watch_arrived(struct clients *clients, struct client *client)
 {
-	uint32_t place = place_of(clients, handle);
-	int watch = engine_watch(clients->engine, handle->socket, ENGINE_CLIENT,
+	uint32_t place = place_of(clients, client);
+	int watch = engine_watch(clients->engine, client->socket, ENGINE_CLIENT,
 				 place);
 
 	if (watch < 0)
 		return watch;
-	handle->socket_watch = watch;
-	if (handle->process < 0)
+	client->socket_watch = watch;
+	if (client->process < 0)
 		return 0;
-	watch = engine_watch(clients->engine, handle->process, ENGINE_DEATH,
+	watch = engine_watch(clients->engine, client->process, ENGINE_DEATH,
 			     place);
 	if (watch < 0)
 		return watch;
-	handle->process_watch = watch;
+	client->process_watch = watch;
 	return 0;
 }
 
@@ -212,32 +212,32 @@ void clients_arrive(struct clients *clients, int connection, uint64_t now_ns)
 		turn_away(clients, connection, &who);
 		return;
 	}
-	struct handle *handle = &clients->handles[clients->free];
-	clients->free = handle->next;
-	handle_arrive(handle, connection, &who);
+	struct client *client = &clients->all[clients->free];
+	clients->free = client->next;
+	client_arrive(client, connection, &who);
 	clients->arrived++;
 	if (!who.allowed)
 		clients->refused++;
-	handle->deadline_ns = now_ns + CLIENTS_HELLO_NS;
-	if (clients->next_deadline_ns > handle->deadline_ns)
-		clients->next_deadline_ns = handle->deadline_ns;
-	if (watch_arrived(clients, handle) < 0)
-		let_go_saying(clients, handle, LOG_ERROR,
+	client->deadline_ns = now_ns + CLIENTS_HELLO_NS;
+	if (clients->next_deadline_ns > client->deadline_ns)
+		clients->next_deadline_ns = client->deadline_ns;
+	if (watch_arrived(clients, client) < 0)
+		let_go_saying(clients, client, LOG_ERROR,
 			      "client cannot be watched");
 }
 
-static int equip(struct clients *clients, struct handle *handle)
+static int equip(struct clients *clients, struct client *client)
 {
-	int result = handle_equip(handle);
+	int result = client_equip(client);
 
 	if (result == 0) {
-		result = engine_watch(clients->engine, handle->bell,
-				      ENGINE_BELL, place_of(clients, handle));
-		handle->bell_watch = result < 0 ? -1 : result;
+		result = engine_watch(clients->engine, client->bell,
+				      ENGINE_BELL, place_of(clients, client));
+		client->bell_watch = result < 0 ? -1 : result;
 	}
 	if (result >= 0)
 		return 0;
-	begin_line(clients, handle, LOG_ERROR, "no means for a client");
+	begin_line(clients, client, LOG_ERROR, "no means for a client");
 	log_errno(clients->log, result);
 	log_text(clients->log, "next",
 		 "raise the limit of open files, or give it more memory");
@@ -246,56 +246,56 @@ static int equip(struct clients *clients, struct handle *handle)
 }
 
 /* Its hello is there: greet, equip, attach; the node says when it is in. */
-static int enter(struct clients *clients, struct handle *handle)
+static int enter(struct clients *clients, struct client *client)
 {
-	int result = node_greet(clients->node, &handle->peer, &handle->welcome);
+	int result = node_greet(clients->node, &client->peer, &client->welcome);
 
 	if (result < 0)
 		return result;
-	handle->welcome.status_size = CV_PAGE;
-	result = equip(clients, handle);
+	client->welcome.status_size = CV_PAGE;
+	result = equip(clients, client);
 	if (result < 0)
 		return result;
-	result = node_attach(clients->node, &handle->peer, &handle->welcome,
-			     handle->up.base, handle->down.base);
+	result = node_attach(clients->node, &client->peer, &client->welcome,
+			     client->up.base, client->down.base);
 	if (result < 0)
 		return result;
 	assert(result < NODE_HANDLES_MAX);
 	assert(clients->of_node[result] < 0);
-	handle->node_handle = result;
-	clients->of_node[result] = (int32_t)place_of(clients, handle);
-	leave_arrived(clients, handle);
-	handle->state = HANDLE_ENTERING;
+	client->node_handle = result;
+	clients->of_node[result] = (int32_t)place_of(clients, client);
+	leave_arrived(clients, client);
+	client->state = CLIENT_ENTERING;
 	return 0;
 }
 
 void clients_hear(struct clients *clients, uint32_t owner)
 {
-	struct handle *handle = at(clients, owner);
-	enum handle_message message = handle_hear(handle);
+	struct client *client = at(clients, owner);
+	enum client_message message = client_hear(client);
 
-	if (message == HANDLE_HELLO) {
-		int status = handle->refusal;
+	if (message == CLIENT_HELLO) {
+		int status = client->refusal;
 		if (status == 0)
-			status = enter(clients, handle);
+			status = enter(clients, client);
 		if (status < 0) {
-			refuse(clients, handle, status);
+			refuse(clients, client, status);
 			return;
 		}
-		message = handle_hear(handle); /* what followed at once */
+		message = client_hear(client); /* what followed at once */
 	}
 	switch (message) {
-	case HANDLE_SILENCE:
+	case CLIENT_SILENCE:
 		return;
-	case HANDLE_BYE:
-		node_bye(clients->node, handle->node_handle);
-		let_go_saying(clients, handle, LOG_DEBUG, "client said bye");
+	case CLIENT_BYE:
+		node_bye(clients->node, client->node_handle);
+		let_go_saying(clients, client, LOG_DEBUG, "client said bye");
 		return;
-	case HANDLE_END:
-		let_go_saying(clients, handle, LOG_DEBUG, "client left");
+	case CLIENT_END:
+		let_go_saying(clients, client, LOG_DEBUG, "client left");
 		return;
 	default:
-		let_go_saying(clients, handle, LOG_WARN,
+		let_go_saying(clients, client, LOG_WARN,
 			      "client sent what belongs nowhere");
 		return;
 	}
@@ -308,25 +308,25 @@ void clients_bury(struct clients *clients, uint32_t owner)
 
 /* ---- what the node says ---- */
 
-static void welcome(struct clients *clients, struct handle *handle,
+static void welcome(struct clients *clients, struct client *client,
 		    const struct node_event *event)
 {
-	assert(handle->state == HANDLE_ENTERING);
+	assert(client->state == CLIENT_ENTERING);
 	if (event->status < 0) {
-		refuse(clients, handle, event->status);
+		refuse(clients, client, event->status);
 		return;
 	}
-	handle->welcome.epoch = event->epoch;
-	handle->welcome.revision = event->revision;
-	handle->welcome.session_known = event->session_known;
-	int result = handle_welcome(handle, clients->status_page);
+	client->welcome.epoch = event->epoch;
+	client->welcome.revision = event->revision;
+	client->welcome.session_known = event->session_known;
+	int result = client_welcome(client, clients->status_page);
 	if (result < 0) {
-		let_go_saying(clients, handle, LOG_DEBUG,
+		let_go_saying(clients, client, LOG_DEBUG,
 			      "client left before its welcome");
 		return;
 	}
-	handle->state = HANDLE_OPEN;
-	begin_line(clients, handle, LOG_DEBUG, "client in");
+	client->state = CLIENT_OPEN;
+	begin_line(clients, client, LOG_DEBUG, "client in");
 	log_number(clients->log, "epoch", event->epoch);
 	log_end(clients->log);
 }
@@ -337,20 +337,20 @@ void clients_do(struct clients *clients, const struct node_event *event)
 	int32_t place = clients->of_node[event->handle];
 	if (place < 0)
 		return; /* it has gone since */
-	struct handle *handle = at(clients, (uint32_t)place);
+	struct client *client = at(clients, (uint32_t)place);
 	switch (event->kind) {
 	case NODE_WELCOME:
-		welcome(clients, handle, event);
+		welcome(clients, client, event);
 		return;
 	case NODE_WAKE:
-		handle_wake(handle);
+		client_wake(client);
 		return;
 	case NODE_RING:
-		handle_ring(handle);
+		client_ring(client);
 		return;
 	default:
 		assert(event->kind == NODE_EXPEL);
-		let_go_saying(clients, handle, LOG_WARN,
+		let_go_saying(clients, client, LOG_WARN,
 			      "client broke the protocol and was expelled");
 		return;
 	}
@@ -365,14 +365,14 @@ void clients_expire(struct clients *clients, uint64_t now_ns)
 	if (now_ns < clients->next_deadline_ns)
 		return;
 	for (uint32_t i = 0; i < clients->count; i++) {
-		struct handle *handle = &clients->handles[i];
-		if (handle->state != HANDLE_ARRIVED)
+		struct client *client = &clients->all[i];
+		if (client->state != CLIENT_ARRIVED)
 			continue;
-		if (now_ns >= handle->deadline_ns)
-			let_go_saying(clients, handle, LOG_WARN,
+		if (now_ns >= client->deadline_ns)
+			let_go_saying(clients, client, LOG_WARN,
 				      "client did not say hello in time");
-		else if (next_ns > handle->deadline_ns)
-			next_ns = handle->deadline_ns;
+		else if (next_ns > client->deadline_ns)
+			next_ns = client->deadline_ns;
 	}
 	clients->next_deadline_ns = next_ns;
 }
@@ -380,8 +380,8 @@ void clients_expire(struct clients *clients, uint64_t now_ns)
 void clients_stop(struct clients *clients)
 {
 	for (uint32_t i = 0; i < clients->count; i++) {
-		if (clients->handles[i].state == HANDLE_ARRIVED)
-			let_go(clients, &clients->handles[i]);
+		if (clients->all[i].state == CLIENT_ARRIVED)
+			let_go(clients, &clients->all[i]);
 	}
 	assert(clients->arrived == 0);
 	clients->next_deadline_ns = UINT64_MAX;

@@ -11,7 +11,7 @@
 #define DAEMON_CLIENTS_H
 
 #include "daemon/engine.h"
-#include "daemon/handle.h"
+#include "daemon/client.h"
 #include "daemon/log.h"
 
 enum clients_limits {
@@ -29,7 +29,7 @@ struct clients {
 	struct log *log;
 	const struct listener *listener;
 	int status_page;
-	struct handle *handles;
+	struct client *all;
 	uint32_t count;
 	uint32_t free; /* first free place; count: none */
 	uint32_t arrived;

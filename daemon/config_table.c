@@ -240,7 +240,7 @@ static int parse_allow(const struct config_option *option, const char *text,
 
 	assert(option->offset == 0);
 	for (;;) {
-		char word[WORD_MAX];
+		char word[WORD_MAX] = {0};
 		text += strspn(text, " \t");
 		size_t whole = strcspn(text, ",");
 		size_t size = whole;
@@ -249,7 +249,6 @@ static int parse_allow(const struct config_option *option, const char *text,
 		if (size >= sizeof(word) || count == CONFIG_ALLOW_MAX)
 			return -EINVAL;
 		memcpy(word, text, size);
-		word[size] = '\0';
 		int result = parse_who(word, &allow[count]);
 		if (result < 0)
 			return result;

@@ -87,7 +87,9 @@ void engine_lost(struct engine *engine, uint32_t index);
 void engine_find_lost(struct engine *engine);
 
 /* Each allocates its own, with `base` inside; NULL reason of failure: none. */
-int engine_uring_new(struct engine **ret_engine, uint32_t watches);
-int engine_plain_new(struct engine **ret_engine, uint32_t watches);
+int engine_uring_new(struct engine **ret_engine, uint32_t watches)
+	__attribute__((warn_unused_result));
+int engine_plain_new(struct engine **ret_engine, uint32_t watches)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -14,22 +14,22 @@
  * whose flags are the daemon's own. (An eventfd would be one open file for
  * both: a client could make it blocking, fill it, and so stop the daemon.)
  */
-#ifndef DAEMON_HANDLE_H
-#define DAEMON_HANDLE_H
+#ifndef DAEMON_CLIENT_H
+#define DAEMON_CLIENT_H
 
 #include "daemon/listen.h"
 #include "daemon/memory.h"
 #include "daemon/node.h"
 
-enum handle_state {
-	HANDLE_FREE = 0,
-	HANDLE_ARRIVED,
-	HANDLE_ENTERING,
-	HANDLE_OPEN,
+enum client_state {
+	CLIENT_FREE = 0,
+	CLIENT_ARRIVED,
+	CLIENT_ENTERING,
+	CLIENT_OPEN,
 };
 
-struct handle {
-	uint8_t state; /* enum handle_state */
+struct client {
+	uint8_t state; /* enum client_state */
 	int32_t refusal; /* what its hello will be answered with, or 0 */
 	int socket;
 	int process; /* a pidfd; -1: the kernel has none */
@@ -50,43 +50,43 @@ struct handle {
 };
 
 /* An empty one: nothing open. */
-void handle_init(struct handle *handle);
+void client_init(struct client *client);
 
 /* Takes the connection over and asks the kernel for its process. */
-void handle_arrive(struct handle *handle, int connection,
+void client_arrive(struct client *client, int connection,
 		   const struct listen_peer *who);
 
-/* Makes memory and descriptors of the sizes in handle->welcome. */
-int handle_equip(struct handle *handle) __attribute__((warn_unused_result));
+/* Makes memory and descriptors of the sizes in client->welcome. */
+int client_equip(struct client *client) __attribute__((warn_unused_result));
 
 /*
  * Sends the welcome with its descriptors, the status page's among them, after
  * which those that are the client's alone are closed here.
  */
-int handle_welcome(struct handle *handle, int status_page)
+int client_welcome(struct client *client, int status_page)
 	__attribute__((warn_unused_result));
 
 /* Sends a welcome that refuses, if there is still somebody to hear it. */
-void handle_refuse(struct handle *handle, int32_t status);
+void client_refuse(struct client *client, int32_t status);
 
 /* FUTEX_WAKE on the completion word. */
-void handle_wake(struct handle *handle);
+void client_wake(struct client *client);
 
 /* Makes the completion descriptor readable. */
-void handle_ring(struct handle *handle);
+void client_ring(struct client *client);
 
-enum handle_message {
-	HANDLE_SILENCE = 0, /* nothing there now */
-	HANDLE_HELLO, /* welcome or refusal is in order */
-	HANDLE_BYE,
-	HANDLE_END, /* the peer hung up */
-	HANDLE_NONSENSE, /* not what belongs here */
+enum client_message {
+	CLIENT_SILENCE = 0, /* nothing there now */
+	CLIENT_HELLO, /* welcome or refusal is in order */
+	CLIENT_BYE,
+	CLIENT_END, /* the peer hung up */
+	CLIENT_NONSENSE, /* not what belongs here */
 };
 
-/* Reads one message; HANDLE_HELLO leaves hello or refusal in the handle. */
-enum handle_message handle_hear(struct handle *handle);
+/* Reads one message; CLIENT_HELLO leaves hello or refusal in the client. */
+enum client_message client_hear(struct client *client);
 
 /* Closes and unmaps all; watches have ended and the node let go. */
-void handle_close(struct handle *handle);
+void client_close(struct client *client);
 
 #endif
