@@ -87,8 +87,7 @@ INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
 SOURCES = $(PURE) $(DISK) $(SHELL_ALL) $(CTL) $(BENCH) $(DEMO) $(SUPPORT) \
-	$(SIM) $(UNIT) \
-	$(UNIT_SUPPORT) $(INTEGRATION) $(INTEGRATION_SUPPORT)
+	$(SIM) $(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) $(INTEGRATION_SUPPORT)
 
 CTL_MAIN := $(call has_main,$(CTL))
 BENCH_MAIN := $(call has_main,$(BENCH))
@@ -212,7 +211,8 @@ build/$(1)/unit/%: build/$(1)/tests/scripts/%.o $$($(1).archives)
 		$$(CHECK_LIBS) -lpthread -lm
 
 build/$(1)/integration/%: build/$(1)/tests/integration/%.o \
-		$$(call objects,$(1),$(INTEGRATION_SUPPORT)) $$($(1).archives)
+		$$(call objects,$(1),$(INTEGRATION_SUPPORT) $(SUPPORT)) \
+		$$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \

@@ -286,7 +286,7 @@ void batch_supply(struct node *node)
 		entry_seal(bytes);
 		entry_stamp(bytes, entry->index, entry->term);
 		node->buffer->used += entry_size(0);
-		raft_supply(node->raft, entry->index, bytes);
+		raft_lend(node->raft, entry->index, bytes);
 		node->supplied++;
 	}
 }

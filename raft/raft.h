@@ -128,7 +128,8 @@ struct raft_message {
 	uint64_t log_term;
 	uint64_t commit;
 	uint64_t reject_hint;
-	uint64_t round; /* heartbeat round, or ReadIndex counter */
+	/* Heartbeat round; context of a READ_INDEX; member a TRANSFER names. */
+	uint64_t round;
 	uint64_t first_index;
 	uint32_t entry_count;
 	const struct raft_entry *entries;
@@ -152,6 +153,7 @@ struct raft_options {
 	bool forwarding;
 	bool step_down_on_removal;
 	bool skip_conf_validation;
+	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	uint32_t entries_max; /* window of descriptors since the snapshot */
 	uint32_t messages_max; /* outbox */
@@ -165,7 +167,11 @@ struct raft_options {
 
 struct raft_ready {
 	uint64_t number; /* names this one; tell raft_persisted() */
-	/* Write these, then raft_persisted(number, last_index, last_term). */
+	/*
+	 * Write these, then raft_persisted(number, last_index, last_term).
+	 * Without must_sync nothing here depends on the disk, and
+	 * raft_persisted() need not be told.
+	 */
 	bool must_sync;
 	bool hard_changed;
 	struct raft_hard_state hard;
@@ -241,6 +247,9 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 		 uint64_t *ret_index, uint64_t *ret_term)
 	__attribute__((warn_unused_result));
 
+/* Why the last change of membership was refused (RAFT_ECONF_REFUSED). */
+const char *raft_refusal(const struct raft *raft);
+
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 int raft_read_index(struct raft *raft, uint64_t context)
@@ -283,11 +292,16 @@ void raft_compact(struct raft *raft, uint64_t index);
 void raft_evict(struct raft *raft, uint64_t index);
 
 /*
- * Entries that the core appends by itself (a new leader's empty one, the
- * leaving of a joint configuration) have no bytes at first: the caller seals
- * and stamps them and says where they are before they are written.
+ * The bytes of the entry at `index`, which are in memory (again). An entry
+ * that the core made itself (kind EMPTY, or CONF_V2 that leaves a joint
+ * configuration; size 0) has none until the shell makes a bare header, seals
+ * and stamps it, and lends it here.
  */
-void raft_supply(struct raft *raft, uint64_t index, const void *data);
+void raft_lend(struct raft *raft, uint64_t index, const void *data);
+
+/* There is a newer snapshot to send to members that lag (≤ applied). */
+void raft_offer_snapshot(struct raft *raft,
+			 const struct raft_snapshot *snapshot);
 
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
 const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);

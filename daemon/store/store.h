@@ -118,6 +118,9 @@ struct store_read {
 	bool more; /* the range holds more than fits or limit */
 	/* The store's own. */
 	uint32_t resume_size;
+	uint32_t pin;
+	uint64_t pin_stamp;
+	uint64_t chain;
 	uint8_t resume[OP_KEY_MAX];
 	bool begun;
 };
@@ -125,11 +128,15 @@ struct store_read {
 /*
  * 1: more to do, call again; 0: done; CONCLAVE_ECOMPACTED,
  * CONCLAVE_EFUTURE; CONCLAVE_ETOOSMALL when not even one record fits.
- * Between calls the store may apply; the revision stays pinned, and
- * compaction may not pass it (store_pin()).
+ * Between calls the store may apply. The revision is pinned, so compaction
+ * does not pass it; only when memory gets scarce, or more than 64 reads are
+ * under way, may it do so, and then the next call says CONCLAVE_ECOMPACTED.
  */
 int store_read(struct store *store, struct store_read *read, uint32_t budget)
 	__attribute__((warn_unused_result));
+
+/* Gives up a read between two calls; not needed when it came to its end. */
+void store_read_end(struct store *store, struct store_read *read);
 
 /* ---- sessions ---- */
 
@@ -206,6 +213,7 @@ struct store_stats {
 	uint64_t logical_bytes; /* against the quota */
 	uint64_t used_bytes; /* of the mapping, live objects */
 	uint64_t reserved_bytes; /* of the mapping, ever touched */
+	uint64_t lag_bytes; /* released, and not freed yet */
 };
 
 void store_stats(const struct store *store, struct store_stats *ret_stats);
