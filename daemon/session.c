@@ -18,7 +18,6 @@ enum {
 	SCAN_STEP = 256,
 	SCAN_NS = 100000000,
 	MS = 1000000,
-	CONTROL_DEFAULT = 64 << 10,
 };
 
 /* A range: a key and an end. */
@@ -103,11 +102,11 @@ static void lay_out(const struct cv_hello *hello, struct cv_welcome *welcome)
 		page_up(CV_CLAIMS_OFFSET + welcome->slots * 8);
 	welcome->proposal_size =
 		power_of_two(pick(hello->proposal_size, CV_RING_DEFAULT),
-			     4 * cv_record_max(request));
+			     4 * request);
 	welcome->control_offset =
 		welcome->proposal_offset + welcome->proposal_size;
 	welcome->control_size =
-		power_of_two(pick(hello->control_size, CONTROL_DEFAULT),
+		power_of_two(pick(hello->control_size, CV_RING_DEFAULT),
 			     4 * control_record_max());
 	welcome->up_size = welcome->control_offset + welcome->control_size;
 	welcome->reply_offset =

@@ -185,7 +185,7 @@ static int look_up(struct demo *demo, struct conclave *client, uint32_t worker,
 	char key[KEY_ROOM];
 	uint8_t end[KEY_ROOM];
 	struct conclave_range range = {.key = key, .end = end};
-	struct conclave_pages pages;
+	static struct conclave_pages pages; /* 4 KiB: not for the stack */
 	struct conclave_kv kv;
 	uint64_t i;
 	int more;

@@ -337,7 +337,7 @@ int64_t dpkg_compare(struct demo *demo, struct dpkg *dpkg)
 	uint8_t end[PREFIX_SIZE];
 	struct conclave_range range = {
 		.key = "dpkg/", .key_size = PREFIX_SIZE, .end = end};
-	struct conclave_pages pages;
+	static struct conclave_pages pages; /* 4 KiB: not for the stack */
 	struct conclave *client;
 	int64_t compared;
 	int code = demo_open(demo, &client);

@@ -56,9 +56,11 @@ void demo_note_latency(struct demo_tally *tally, uint64_t ns)
 
 double demo_latency_us(const struct demo *demo, double q)
 {
-	uint64_t sum[DEMO_BUCKETS] = {0}, total = 0, seen = 0;
+	static uint64_t sum[DEMO_BUCKETS];
+	uint64_t total = 0, seen = 0;
 	uint32_t i, k;
 
+	memset(sum, 0, sizeof(sum));
 	for (i = 0; i < DEMO_WORKERS_MAX; i++)
 		for (k = 0; k < DEMO_BUCKETS; k++) {
 			sum[k] += demo->tallies[i].latency[k];

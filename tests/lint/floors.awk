@@ -9,7 +9,7 @@ BEGIN {
 	own["raft"] = "raft/"
 	libs["raft"] = "pure"
 	own["wal"] = "wal/ raft/"
-	libs["wal"] = "pure xxhash.h"
+	libs["wal"] = "pure stdio.h xxhash.h" # names, and where it is
 	own["disk"] = "wal/ raft/"
 	libs["disk"] = "libc liburing.h"
 	own["store"] = "daemon/store/ raft/ shm/abi.h"
