@@ -18,8 +18,8 @@
 enum {
 	PEER_PIDFD = 77, /* SO_PEERPIDFD, since 6.5 */
 	PATH_SIZE = 32,
-	DRAIN_SIZE = 4096, /* a page of the pipe: room for what is next */
-	DRAIN_TRIES = 4,
+	DRAIN_SIZE = 2048,
+	DRAIN_TRIES = 4, /* a page of the pipe: then there is room */
 };
 
 void client_init(struct client *client)
