@@ -187,7 +187,10 @@ END_TEST
 
 /* ---- whole lives ---- */
 
-enum { LIFE_RECORDS = 12, LIFE_SNAPSHOT_AT = 6 };
+enum {
+	LIFE_RECORDS = 12,
+	LIFE_SNAPSHOT_AT = 6
+};
 
 /* Feeds what the snapshot takes now. */
 static void feed(struct rig *rig, uint32_t *left)
