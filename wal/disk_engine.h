@@ -63,7 +63,7 @@ void disk_complete(struct disk *disk, uint64_t user_data, int32_t result);
  * plain: readable when there is something to reap (level-triggered, cleared
  * by disk_reap()). io_uring: -1.
  */
-int disk_wait_fd(const struct disk *disk);
+int disk_wait_fd(const struct disk *disk) __attribute__((warn_unused_result));
 
 /* The name of the folder's file system, for a message to a person. */
 void disk_filesystem(const struct disk *disk,
@@ -75,7 +75,8 @@ void disk_list_push(struct disk_list *list, struct disk_op *op);
 struct disk_op *disk_list_pop(struct disk_list *list);
 
 /* Takes a place in the table of files; -1: none is free. */
-int disk_file_add(struct disk *disk, int descriptor);
+int disk_file_add(struct disk *disk, int descriptor)
+	__attribute__((warn_unused_result));
 
 /* Locks a fresh descriptor as disk.h says: 0, -EWOULDBLOCK or -errno. */
 int disk_lock(int descriptor) __attribute__((warn_unused_result));
@@ -91,6 +92,6 @@ int disk_plain_start(struct disk *disk) __attribute__((warn_unused_result));
 void disk_plain_stop(struct disk *disk);
 void disk_plain_flush(struct disk *disk);
 void disk_plain_collect(struct disk *disk);
-int disk_plain_fd(const struct disk *disk);
+int disk_plain_fd(const struct disk *disk) __attribute__((warn_unused_result));
 
 #endif

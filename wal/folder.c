@@ -304,7 +304,7 @@ static int folder_take_all(struct wal *wal)
 
 int log_folder_open(struct wal *wal)
 {
-	struct meta_view view;
+	struct meta_view view = {0};
 	int made;
 	int r;
 

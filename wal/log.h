@@ -200,7 +200,7 @@ static inline struct segment *log_tail(struct wal *wal)
 
 /* Says where, once: the first cause counts. Returns `error`. */
 int log_where(struct wal *wal, int error, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+	__attribute__((format(printf, 3, 4), warn_unused_result));
 
 /* The log has failed: nothing is acknowledged any more. */
 void log_fail(struct wal *wal);
@@ -269,7 +269,8 @@ enum scan_result {
 };
 
 /* Looks at the cursor's block for record `sequence`. */
-int scan_record(struct wal *wal, struct log_cursor *cursor, uint64_t sequence);
+int scan_record(struct wal *wal, struct log_cursor *cursor, uint64_t sequence)
+	__attribute__((warn_unused_result));
 
 /*
  * Lends the block `block` of segment `segment`, reading ahead; NULL when it

@@ -105,7 +105,8 @@ bool record_check_block(const void *record, const struct record_header *header,
 			uint32_t number);
 
 /* Checks all blocks: -1, or the number of the first bad one. */
-int record_bad_block(const void *record, const struct record_header *header);
+int record_bad_block(const void *record, const struct record_header *header)
+	__attribute__((warn_unused_result));
 
 /*
  * Whether a block that fails record_check_header() was written as the head of

@@ -24,9 +24,9 @@
  */
 #include "raft/entry.h"
 #include "wal/log.h"
+#include "wal/text.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 /* Where the walk stopped. */
 struct recover_stop {
@@ -235,20 +235,20 @@ static int recover_damaged(struct wal *wal, const struct recover_stop *stop,
 {
 	char later[48] = "";
 	uint32_t number = 0;
+	int r;
 
 	if (stop->later > 0)
-		snprintf(later, sizeof(later), " (record %llu is whole)",
-			 (unsigned long long)stop->later);
+		text_format(later, sizeof(later), " (record %llu is whole)",
+			    (unsigned long long)stop->later);
 	if (stop->segment < wal->live_count)
 		number = wal->live[stop->segment].number;
-	log_where(wal, WAL_EDAMAGED,
-		  "segment-%08x at byte %llu: record %llu %s%s; keep a copy; "
-		  "accept_tail_loss drops it and all after it",
-		  number, (unsigned long long)stop->block * DISK_BLOCK,
-		  (unsigned long long)wal->next_sequence, what, later);
-	if (!wal->options.accept_tail_loss)
-		return WAL_EDAMAGED;
-	return recover_lose(wal, stop);
+	r = log_where(
+		wal, WAL_EDAMAGED,
+		"segment-%08x at byte %llu: record %llu %s%s; keep a copy; "
+		"accept_tail_loss drops it and all after it",
+		number, (unsigned long long)stop->block * DISK_BLOCK,
+		(unsigned long long)wal->next_sequence, what, later);
+	return wal->options.accept_tail_loss ? recover_lose(wal, stop) : r;
 }
 
 /* Segment `i` must follow the one before it without a gap. NULL: it does. */

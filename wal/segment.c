@@ -2,9 +2,9 @@
  * Names and header blocks of segments; the format stands in wal/segment.h.
  */
 #include "wal/segment.h"
+#include "wal/text.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 static const char prefix[] = "segment-";
 static const char leftover[] = ".tmp";
@@ -43,7 +43,8 @@ int segment_check(const void *block, struct segment_header *ret_header)
 void segment_name(char ret_name[DISK_NAME_MAX], uint32_t number,
 		  const char *suffix)
 {
-	snprintf(ret_name, DISK_NAME_MAX, "%s%08x%s", prefix, number, suffix);
+	text_format(ret_name, DISK_NAME_MAX, "%s%08x%s", prefix, number,
+		    suffix);
 }
 
 bool segment_parse(const char *name, uint32_t *ret_number)

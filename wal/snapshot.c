@@ -2,9 +2,9 @@
  * Blocks and names of snapshot files; the format stands in wal/snapshot.h.
  */
 #include "wal/snapshot.h"
+#include "wal/text.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 static const char prefix[] = "snapshot-";
 
@@ -99,8 +99,8 @@ int snapshot_check_footer(const void *block, struct snapshot_footer *ret_footer)
 void snapshot_name(char ret_name[DISK_NAME_MAX], uint64_t index,
 		   const char *suffix)
 {
-	snprintf(ret_name, DISK_NAME_MAX, "%s%016llx%s", prefix,
-		 (unsigned long long)index, suffix);
+	text_format(ret_name, DISK_NAME_MAX, "%s%016llx%s", prefix,
+		    (unsigned long long)index, suffix);
 }
 
 bool snapshot_parse(const char *name, uint64_t *ret_index)

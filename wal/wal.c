@@ -2,10 +2,9 @@
  * The log as a whole: its memory, its life, and one pass over its machines.
  */
 #include "wal/log.h"
+#include "wal/text.h"
 
 #include <assert.h>
-#include <stdarg.h>
-#include <stdio.h>
 
 /* Sizes of the parts of the memory that wal_open() is lent. */
 struct log_sizes {
@@ -109,7 +108,7 @@ int log_where(struct wal *wal, int error, const char *format, ...)
 	if (!wal->report || wal->report->where[0] != '\0')
 		return error;
 	va_start(arguments, format);
-	vsnprintf(wal->report->where, WAL_WHERE_MAX, format, arguments);
+	text_vformat(wal->report->where, WAL_WHERE_MAX, format, arguments);
 	va_end(arguments);
 	return error;
 }
@@ -200,8 +199,8 @@ int wal_open(struct wal **ret_wal, struct disk *disk,
 	assert((uintptr_t)memory % DISK_BLOCK == 0);
 	memset(ret_report, 0, sizeof(*ret_report));
 	if (!log_options_valid(options)) {
-		snprintf(ret_report->where, WAL_WHERE_MAX,
-			 "options: segment size, buffers, spares or member");
+		text_format(ret_report->where, WAL_WHERE_MAX,
+			    "options: segment size, buffers, spares or member");
 		return -EINVAL;
 	}
 	wal = log_layout(options, memory);

@@ -165,8 +165,8 @@ static int32_t mem_read(struct disk *disk, int file, uint64_t offset,
 	struct mem_file *source = mem_open_file(disk, file);
 	uint64_t bad = disk->bad_block * DISK_BLOCK;
 
-	if (strcmp(disk->bad_name, source->name) == 0 &&
-	    bad < offset + size && bad + DISK_BLOCK > offset)
+	if (strcmp(disk->bad_name, source->name) == 0 && bad < offset + size &&
+	    bad + DISK_BLOCK > offset)
 		return -EIO;
 	if (offset + size > source->size)
 		return -EIO;

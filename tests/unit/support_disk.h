@@ -39,9 +39,9 @@ struct disk {
 	uint32_t fault_kinds; /* bits 1 << enum disk_op_kind; 0: none */
 	uint32_t fault_in;
 	int32_t fault_result; /* -errno, or what a short write reports */
-	bool fault_stays;     /* all later ones get it too */
-	uint32_t counted;     /* of fault_kinds, until now */
-	uint32_t faults;      /* that were delivered */
+	bool fault_stays; /* all later ones get it too */
+	uint32_t counted; /* of fault_kinds, until now */
+	uint32_t faults; /* that were delivered */
 
 	/* Reads of this file's block fail with EIO; "": none. */
 	char bad_name[DISK_NAME_MAX];

@@ -15,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum rig_limits { RIG_SEGMENT = 16 * DISK_BLOCK };
+enum rig_limits {
+	RIG_SEGMENT = 16 * DISK_BLOCK
+};
 
 struct rig {
 	struct disk *disk;
@@ -25,7 +27,7 @@ struct rig {
 	struct wal_report report;
 	uint64_t term;
 	uint64_t next_index;
-	uint64_t number;     /* of the last append */
+	uint64_t number; /* of the last append */
 	struct wal_done done; /* the last one that came */
 	void (*wait)(struct rig *rig); /* for the disk, NULL: no need */
 	void *waiter;
@@ -182,6 +184,22 @@ static inline void rig_append(struct rig *rig, uint32_t count, uint32_t size)
 	}
 }
 
+/* The entry must hold what rig_build() put into it. */
+static inline void rig_check(const struct raft_entry *entry, uint64_t index,
+			     uint64_t term)
+{
+	uint8_t *payload = malloc(entry->size + 1);
+
+	assert(payload);
+	rig_fill(payload, entry->size, index, term);
+	ck_assert_uint_eq(entry->index, index);
+	ck_assert_uint_eq(entry->term, term);
+	ck_assert_uint_eq(entry->kind, ENTRY_NORMAL);
+	ck_assert(memcmp(payload, entry_payload(entry->data), entry->size) ==
+		  0);
+	free(payload);
+}
+
 /*
  * Replays all and checks every byte; `terms[index]` is the term that each
  * entry must have (NULL: 1 for all). Returns the last index.
@@ -190,21 +208,10 @@ static inline uint64_t rig_replay(struct rig *rig, const uint64_t *terms)
 {
 	uint64_t expected = rig->report.snapshot_index + 1;
 	struct raft_entry entry;
-	uint64_t term;
-	uint8_t *payload;
 	int r;
 
 	while ((r = wal_replay_next(rig->wal, &entry)) > 0) {
-		term = terms ? terms[expected] : 1;
-		ck_assert_uint_eq(entry.index, expected);
-		ck_assert_uint_eq(entry.term, term);
-		ck_assert_uint_eq(entry.kind, ENTRY_NORMAL);
-		payload = malloc(entry.size + 1);
-		assert(payload);
-		rig_fill(payload, entry.size, entry.index, term);
-		ck_assert_mem_eq(payload, entry_payload(entry.data),
-				 entry.size);
-		free(payload);
+		rig_check(&entry, expected, terms ? terms[expected] : 1);
 		expected++;
 	}
 	ck_assert_int_eq(r, 0);

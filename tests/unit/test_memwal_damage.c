@@ -13,22 +13,25 @@ static const char first_segment[] = "segment-00000001";
 static const char second_segment[] = "segment-00000002";
 static const char snapshot_file[] = "snapshot-0000000000000004";
 
-enum { IMAGE_SIZE = WAL_CHUNK_SIZE + 5000, HEAD_SIZE = 300 };
+enum {
+	IMAGE_SIZE = WAL_CHUNK_SIZE + 5000,
+	HEAD_SIZE = 300
+};
 
 /* A byte of each field; `size` ends the list. */
 static const uint16_t record_fields[] = {
-	0,  4,  8,  10, 12,  16,  24,  32,  40,  48,  56,  64,   72,
+	0,  4,	8,  10, 12,  16,  24,  32,  40,	 48,  56,  64,	 72,
 	80, 88, 92, 96, 100, 104, 120, 130, 256, 600, 768, 1000, 4095};
-static const uint16_t segment_fields[] = {0,  4,  8,  10, 12, 16,
-					  32, 40, 48, 56, 64, 72, 4095};
-static const uint16_t meta_fields[] = {
-	0,  4,	8,  10,	 12,  16,  32,	40,  48,  88,  96,
-	104, 112, 120, 128, 136, 144, 152, 160, 168, 184, 224, 4095};
+static const uint16_t segment_fields[] = {0,  4,  8,  10, 12, 16,  32,
+					  40, 48, 56, 64, 72, 4095};
+static const uint16_t meta_fields[] = {0,   4,	 8,   10,  12,	16,  32,  40,
+				       48,  88,	 96,  104, 112, 120, 128, 136,
+				       144, 152, 160, 168, 184, 224, 4095};
 static const uint16_t header_fields[] = {0,  4,	 8,  10,  12,  16,
 					 32, 40, 48, 512, 700, 4095};
 static const uint16_t chunk_fields[] = {0, 4, 8, 10, 12, 16, 24, 32, 64, 5000};
-static const uint16_t footer_fields[] = {0,  4,	 8,  10, 12, 16,
-					 24, 32, 40, 48, 56, 64, 4095};
+static const uint16_t footer_fields[] = {0,  4,	 8,  10, 12, 16,  24,
+					 32, 40, 48, 56, 64, 4095};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -89,8 +92,8 @@ static void make(struct rig *rig, bool snapshot)
 }
 
 /* The log on a copy of the disk with one bit of `name` flipped. */
-static void flip(struct rig *flipped, const struct rig *whole,
-		 const char *name, uint64_t at, int bit)
+static void flip(struct rig *flipped, const struct rig *whole, const char *name,
+		 uint64_t at, int bit)
 {
 	struct mem_file *file;
 
@@ -157,9 +160,9 @@ START_TEST(a_flipped_bit_in_the_last_record_is_damage_in_the_same_boot)
 
 	make(&whole, false);
 	file = mem_disk_find(whole.disk, second_segment);
-	ck_assert_uint_eq(*(uint32_t *)(void *)&file->data[last * DISK_BLOCK +
-							   4],
-			  FRAME_MAGIC_RECORD);
+	ck_assert_uint_eq(
+		*(uint32_t *)(void *)&file->data[last * DISK_BLOCK + 4],
+		FRAME_MAGIC_RECORD);
 	for (i = 0; i < COUNT(record_fields); i++) {
 		flip(&rig, &whole, second_segment,
 		     last * DISK_BLOCK + record_fields[i], (int)i % 8);
@@ -241,8 +244,7 @@ START_TEST(a_flipped_bit_in_a_snapshot_is_damage)
 
 	make(&whole, true);
 	for (i = 0; i < COUNT(header_fields); i++) {
-		flip(&rig, &whole, snapshot_file, header_fields[i],
-		     (int)i % 8);
+		flip(&rig, &whole, snapshot_file, header_fields[i], (int)i % 8);
 		expect_damage(&rig, "snapshot-0000000000000004 at byte 0");
 	}
 	for (i = 0; i < COUNT(chunk_fields); i++) {
@@ -325,8 +327,8 @@ START_TEST(a_snapshot_comes_back_as_it_was_written)
 	ck_assert_uint_eq(rig.report.snapshot_index, 4);
 	ck_assert_uint_eq(rig.report.snapshot_term, 1);
 	ck_assert_int_eq(wal_snapshot_head(rig.wal, head, 10, &size), -E2BIG);
-	ck_assert_int_eq(
-		wal_snapshot_head(rig.wal, head, sizeof(head), &size), 0);
+	ck_assert_int_eq(wal_snapshot_head(rig.wal, head, sizeof(head), &size),
+			 0);
 	memset(expected, 0x5a, sizeof(expected));
 	ck_assert_uint_eq(size, HEAD_SIZE);
 	ck_assert_mem_eq(head, expected, HEAD_SIZE);
@@ -364,7 +366,8 @@ int main(void)
 	tcase_add_test(tests, a_flipped_bit_in_a_snapshot_is_damage);
 	tcase_add_test(tests, a_snapshot_cut_short_or_missing_is_damage);
 	tcase_add_test(
-		tests, a_bad_snapshot_is_done_without_while_the_log_reaches_back);
+		tests,
+		a_bad_snapshot_is_done_without_while_the_log_reaches_back);
 	tcase_add_test(tests, a_snapshot_comes_back_as_it_was_written);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
