@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -670,14 +671,24 @@ static void listen_at(struct peer *peer)
 	peer->status->size = sizeof(struct cv_status);
 }
 
+const char *peer_path(const struct peer *peer)
+{
+	return peer->path;
+}
+
 struct peer *peer_new(const char *path)
 {
 	struct peer *peer = calloc(1, sizeof(*peer));
+	const char *folder = getenv("TMPDIR");
 
-	assert(peer != NULL && strlen(path) < sizeof(peer->path));
+	assert(peer != NULL);
 	peer->ops = calloc(PEER_OPS, sizeof(*peer->ops));
 	assert(peer->ops != NULL);
-	strcpy(peer->path, path);
+	if (path != NULL)
+		snprintf(peer->path, sizeof(peer->path), "%s", path);
+	else
+		snprintf(peer->path, sizeof(peer->path), "%s/peer-%d.sock",
+			 folder != NULL ? folder : "/tmp", (int)getpid());
 	pthread_mutex_init(&peer->lock, NULL);
 	pthread_cond_init(&peer->turned, NULL);
 	peer_store_init(&peer->store);

@@ -42,8 +42,9 @@ struct peer_counts {
 
 struct peer;
 
-/* Listens at `path`; nobody serves yet. */
+/* Listens at `path`, or with NULL at one of its own; nobody serves yet. */
 struct peer *peer_new(const char *path);
+const char *peer_path(const struct peer *peer);
 /* Serves until peer_kill(): the function of its thread. */
 void *peer_serve(void *peer);
 /* Starts a thread that serves. */
