@@ -59,6 +59,17 @@ for engine in auto plain; do
 	kill -INT "$pid"
 	ended "$pid"
 	check "sigint_ends_cleanly_$engine" ended_with 0 'msg=stopped'
+
+	# Both signals are there when it wakes up: it does not wait to drain.
+	start "$engine-twice" $flags ||
+		fail "starts_again_$engine" 'not ready' "$log"
+	kill -STOP "$pid"
+	kill -TERM "$pid"
+	kill -INT "$pid"
+	kill -CONT "$pid"
+	ended "$pid"
+	check "a_second_signal_ends_it_at_once_$engine" ended_with 5 \
+		'msg="stopped by a second signal"'
 done
 
 # Something else at the socket's path is not touched.

@@ -42,6 +42,12 @@ static void remove_daemon(void)
 	daemon_process_remove(&daemon_);
 }
 
+/* Each test is a process of its own, and ends here, passed or not. */
+static void be_tidy(void)
+{
+	ck_assert_int_eq(atexit(remove_daemon), 0);
+}
+
 static int open_handle(struct conclave **ret_handle)
 {
 	struct conclave_options options;
@@ -372,7 +378,7 @@ int main(void)
 	TCase *tests = tcase_create("door");
 
 	tcase_set_timeout(tests, SUPPORT_TIMEOUT_S);
-	tcase_add_checked_fixture(tests, NULL, remove_daemon);
+	tcase_add_checked_fixture(tests, be_tidy, NULL);
 	tcase_add_test(tests, a_good_hello_is_welcomed);
 	tcase_add_test(tests, another_version_is_refused_as_such);
 	tcase_add_test(tests, a_truncated_hello_is_refused);

@@ -54,6 +54,12 @@ static void remove_daemon(void)
 	daemon_process_remove(&daemon_);
 }
 
+/* Each test is a process of its own, and ends here, passed or not. */
+static void be_tidy(void)
+{
+	ck_assert_int_eq(atexit(remove_daemon), 0);
+}
+
 /* The test itself lives behind the filter, and each test is a process. */
 static void works_without(uint32_t error)
 {
@@ -130,7 +136,7 @@ int main(void)
 	TCase *tests = tcase_create("forbidden");
 
 	tcase_set_timeout(tests, SUPPORT_TIMEOUT_S);
-	tcase_add_checked_fixture(tests, NULL, remove_daemon);
+	tcase_add_checked_fixture(tests, be_tidy, NULL);
 	tcase_add_test(tests, io_uring_forbidden_with_eperm_means_plain);
 	tcase_add_test(tests, io_uring_forbidden_with_enosys_means_plain);
 	tcase_add_test(tests, the_choice_is_logged_with_its_reason);
