@@ -83,6 +83,8 @@ SUPPORT = $(wildcard tests/support/*.c)
 SIM = $(wildcard tests/sim/*.c)
 UNIT = $(wildcard tests/unit/test_*.c tests/scripts/test_*.c)
 UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
+# A disk in memory, in the place of wal/disk*.c: for tests called test_mem*.
+MEMORY_DISK = tests/unit/support_disk.c
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
@@ -156,7 +158,8 @@ build/$(1)/%.o: %.c build/$(1)/flags | build/headers
 
 $$(call objects,$(1),$(SIM)): OF_OBJECT = -DCONCLAVE_SIM_ENV
 $$(call objects,$(1),$(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) \
-	$(INTEGRATION_SUPPORT)): OF_OBJECT = $$(CHECK_CFLAGS)
+	$(INTEGRATION_SUPPORT)): OF_OBJECT = $$(CHECK_CFLAGS) \
+	-Wframe-larger-than=65536
 $$(call objects,$(1),$(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) \
 	$(INTEGRATION_SUPPORT)): | build/headers-of-tests
 
@@ -197,8 +200,16 @@ $(call home,$(1))/sim: $$(call objects,$(1),$(SIM)) build/$(1)/pure.a
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a -lm
 
-build/$(1)/unit/%: build/$(1)/tests/unit/%.o \
+build/$(1)/unit/test_mem%: build/$(1)/tests/unit/test_mem%.o \
 		$$(call objects,$(1),$(UNIT_SUPPORT)) $$($(1).archives)
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a \
+		$$(CHECK_LIBS) -lpthread -lm
+
+build/$(1)/unit/%: build/$(1)/tests/unit/%.o \
+		$$(call objects,$(1),$(filter-out $(MEMORY_DISK),\
+			$(UNIT_SUPPORT))) $$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
