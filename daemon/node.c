@@ -241,6 +241,9 @@ static void take_ready(struct node *node, const struct raft_ready *ready)
 		node->role = ready->role;
 		node->leader = ready->leader;
 		node->term = ready->hard.term;
+		/* What another leader may have dropped is proposed again. */
+		node->compacting = 0;
+		node->cut_due = false;
 	}
 	node->commit = ready->hard.commit;
 	if (ready->apply_last)
