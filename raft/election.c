@@ -258,6 +258,19 @@ bool raft_quorum_active(struct raft *raft)
 	return count_votes(raft, true) == RAFT_VOTE_WON;
 }
 
+/*
+ * Others alone may make a majority. But a leader whose own vote is not
+ * durable could forget the term, win it again after a crash, and put other
+ * entries in the place of those that it sent.
+ */
+static bool own_vote_counts(const struct raft *raft)
+{
+	const struct raft_progress *self =
+		raft_find_const(raft, raft->options.id);
+
+	return self && self->vote == RAFT_VOTE_YES;
+}
+
 void raft_receive_vote_reply(struct raft *raft,
 			     const struct raft_message *message)
 {
@@ -277,7 +290,7 @@ void raft_receive_vote_reply(struct raft *raft,
 		if (raft->role == RAFT_PRE_CANDIDATE) {
 			become_candidate(raft);
 			ask_votes(raft, false, false);
-		} else {
+		} else if (own_vote_counts(raft)) {
 			become_leader(raft);
 			raft_broadcast_append(raft);
 		}
