@@ -78,7 +78,7 @@ enum cv_limits {
 	CV_REPLY_DEFAULT = 256 << 10,
 	CV_REPLY_MAX = 8 << 20,
 	CV_REQUEST_DEFAULT = 64 << 10,
-	CV_REQUEST_MAX = 3 << 19, /* 1.5 MiB */
+	CV_REQUEST_MAX = 3 << 19, /* key and value, 1.5 MiB */
 	CV_WINDOW = 4096, /* sequences above settled-below */
 	CV_MESSAGE_SIZE = 256,
 	CV_FD_COUNT = 5,
@@ -242,7 +242,8 @@ struct cv_hello {
 	uint64_t settled_below;
 	uint64_t clock_ns; /* CLOCK_BOOTTIME when sent */
 	char name[64]; /* for logs; may be empty */
-	uint8_t reserved[80];
+	uint64_t born; /* of the welcome; 0: nothing was ever proposed */
+	uint8_t reserved[72];
 };
 
 /* Daemon to client; with status 0 the descriptors ride along, in the order
@@ -274,13 +275,20 @@ struct cv_welcome {
 	uint32_t event_size;
 	uint32_t status_size; /* of the status page */
 	uint32_t session_known; /* 1: the cluster knows this session */
-	uint8_t reserved[112];
+	uint64_t born; /* a resume tells it back */
+	uint8_t reserved[104];
 };
 
 /* Client to daemon: close the session, nothing more will come. */
 struct cv_bye {
 	uint32_t magic;
 	uint32_t size; /* sizeof(struct cv_bye) */
+};
+
+/* Bits of cv_status.alarms. */
+enum cv_alarm {
+	CV_ALARM_NOSPACE = 1, /* the disk is full: puts are refused */
+	CV_ALARM_CORRUPT = 2,
 };
 
 /* The status page: written by the daemon, read-only for all. */

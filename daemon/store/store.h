@@ -118,6 +118,9 @@ struct store_read {
 	bool more; /* the range holds more than fits or limit */
 	/* The store's own. */
 	uint32_t resume_size;
+	uint32_t pin;
+	uint64_t pin_stamp;
+	uint64_t chain;
 	uint8_t resume[OP_KEY_MAX];
 	bool begun;
 };
@@ -125,11 +128,15 @@ struct store_read {
 /*
  * 1: more to do, call again; 0: done; CONCLAVE_ECOMPACTED,
  * CONCLAVE_EFUTURE; CONCLAVE_ETOOSMALL when not even one record fits.
- * Between calls the store may apply; the revision stays pinned, and
- * compaction may not pass it (store_pin()).
+ * Between calls the store may apply. The revision is pinned, so compaction
+ * does not pass it; only when memory gets scarce, or more than 64 reads are
+ * under way, may it do so, and then the next call says CONCLAVE_ECOMPACTED.
  */
 int store_read(struct store *store, struct store_read *read, uint32_t budget)
 	__attribute__((warn_unused_result));
+
+/* Gives up a read between two calls; not needed when it came to its end. */
+void store_read_end(struct store *store, struct store_read *read);
 
 /* ---- sessions ---- */
 
@@ -180,13 +187,16 @@ int store_compact(struct store *store, uint32_t budget)
 
 /*
  * Pins the state as of now (between two entries); the image is then written
- * in slices while the store goes on. One at a time.
+ * in slices while the store goes on. One at a time; ended by
+ * store_image_end(), complete or not.
  */
 void store_image_begin(struct store *store);
 
 /*
  * Fills at most `room` (≥ STORE_PIECE_MIN) bytes; *ret_used may be less, also
- * 0, when the budget ran out. 1: more to come, 0: the image is complete.
+ * 0, when the budget ran out. 1: more to come, 0: the image is complete,
+ * -ECANCELED: memory got scarce and what the image had pinned was compacted;
+ * end it and begin again, and write faster.
  */
 int store_image_next(struct store *store, uint8_t *piece, uint32_t room,
 		     uint32_t budget, uint32_t *ret_used)
@@ -194,8 +204,19 @@ int store_image_next(struct store *store, uint8_t *piece, uint32_t room,
 void store_image_end(struct store *store);
 
 /*
+ * The settings in an image, from its first piece (at least 248 bytes): how a
+ * store must be made to load it. -EBADMSG: not an image.
+ */
+int store_image_settings(const void *piece, uint32_t size,
+			 struct store_settings *ret_settings)
+	__attribute__((warn_unused_result));
+
+/*
  * Loads an image into a store just made, piece by piece as they come (cut
- * anywhere). -EBADMSG: not an image, or its hash differs from its content.
+ * anywhere). The work is proportional to the size of the piece. -EBADMSG: not
+ * an image, or its hash differs from its content; -EINVAL: it is of a store
+ * with other store_address_bytes. After an error the store has to be made
+ * anew.
  */
 int store_load(struct store *store, const void *piece, uint32_t size)
 	__attribute__((warn_unused_result));
@@ -206,6 +227,7 @@ struct store_stats {
 	uint64_t logical_bytes; /* against the quota */
 	uint64_t used_bytes; /* of the mapping, live objects */
 	uint64_t reserved_bytes; /* of the mapping, ever touched */
+	uint64_t lag_bytes; /* released, and not freed yet */
 };
 
 void store_stats(const struct store *store, struct store_stats *ret_stats);
