@@ -274,7 +274,7 @@ static inline int cv_link_absent(int error)
 
 static inline int cv_link_try(struct conclave *c, const char *path)
 {
-	uint32_t uid = 0;
+	uint32_t uid = UINT32_MAX;
 	int status;
 
 	c->link.socket = cv_env_socket();
