@@ -1,0 +1,218 @@
+/*
+ * The write-ahead log of one member: durable before it is acknowledged.
+ *
+ * The log is a sequence of records in zero-filled, recycled segments. A
+ * record is 0..n sealed entries (raft/entry.h) and the hard state, in whole
+ * 4 KiB blocks that are never rewritten; it becomes durable by one O_DIRECT
+ * write. Its byte map stands in wal/record.h; segments in wal/segment.h; the
+ * `meta` file in wal/meta.h; snapshot files in wal/snapshot.h.
+ *
+ * Life: wal_open() locks the folder, recovers by evidence and reports;
+ * wal_replay_next() hands out what was recovered; then, in each turn of the
+ * loop, wal_reap() takes in what the disk finished, and the owner asks for a
+ * buffer (wal_buffer_open), lets entries be built in it, and closes it into a
+ * record (wal_append). wal_work() keeps the pool of spare segments, the
+ * snapshot file and truncation moving, and never blocks. A failed write is
+ * never retried: wal_failed() stays set, nothing is acknowledged any more.
+ *
+ * One record is in flight at a time; what arrives meanwhile joins the next.
+ */
+#ifndef WAL_WAL_H
+#define WAL_WAL_H
+
+#include "raft/raft.h"
+#include "wal/disk.h"
+
+enum wal_limits {
+	WAL_SEGMENT_SIZE = 64 << 20,
+	WAL_BLOCKS_SMALL = 128, /* payload from byte 768 */
+	WAL_BLOCKS_LARGE = 576, /* payload from byte 2,560 */
+	WAL_BUFFERS_MAX = 64,
+	WAL_CHUNK_SIZE = 1 << 20, /* of a snapshot file */
+	WAL_HEAD_MAX = 3072, /* bytes of a snapshot's opaque head */
+	WAL_WHERE_MAX = 256,
+};
+
+enum wal_error {
+	WAL_EDAMAGED = -3001, /* acknowledged data is damaged; see `where` */
+	WAL_EFOREIGN = -3002, /* the folder belongs to another cluster/member */
+	WAL_EFUTURE = -3003, /* written by a newer format */
+	WAL_EOWNED = -3004, /* another daemon owns the folder */
+	WAL_ENODIRECT = -3005, /* the file system refuses O_DIRECT */
+	WAL_EFULL = -3006, /* no space to make the first segments */
+	WAL_EFAILED = -3007, /* an earlier write failed; nothing goes on */
+};
+
+struct wal_options {
+	uint8_t cluster[16];
+	uint64_t member;
+	uint64_t seed; /* of segment salts */
+	uint32_t segment_size; /* WAL_SEGMENT_SIZE, less in tests */
+	uint32_t spares_min; /* fresh segments kept ready, at least 1 */
+	uint32_t buffers; /* record buffers of the large kind */
+	uint64_t snapshot_after; /* bytes of log that make one due */
+	bool accept_tail_loss; /* go on past damage, at one's own risk */
+	bool create; /* false: an empty folder is an error */
+};
+
+/* What recovery found; `where` names file and offset for a person. */
+struct wal_report {
+	bool fresh; /* the folder was empty */
+	bool torn; /* a torn tail was cut off */
+	bool waited; /* a dead owner's writes were waited for */
+	uint64_t torn_blocks;
+	uint64_t dropped; /* entries given up with accept_tail_loss */
+	struct raft_hard_state hard;
+	uint64_t snapshot_index; /* 0: none */
+	uint64_t snapshot_term;
+	uint64_t first_index; /* of the entries after the snapshot; 0: none */
+	uint64_t last_index;
+	uint64_t records;
+	char where[WAL_WHERE_MAX];
+};
+
+struct wal;
+
+/*
+ * Opens the log in `disk`'s folder. On an error *ret_report still says where.
+ * `memory` comes from wal_memory_size(), aligned 4096, lent for the log's
+ * life. Blocks; not for the loop.
+ */
+size_t wal_memory_size(const struct wal_options *options);
+int wal_open(struct wal **ret_wal, struct disk *disk,
+	     const struct wal_options *options, void *memory,
+	     struct wal_report *ret_report) __attribute__((warn_unused_result));
+
+/* Closes files; durable state needs nothing from it. */
+void wal_close(struct wal *wal);
+
+/*
+ * After wal_open(): recovered entries in index order, from the one after the
+ * snapshot. 1 and an entry whose data is lent until the next call; 0 at the
+ * end; or an error. Overwritten entries (Raft's conflicts) never appear.
+ */
+int wal_replay_next(struct wal *wal, struct raft_entry *ret_entry)
+	__attribute__((warn_unused_result));
+
+/*
+ * After wal_open(): the image of the recovered snapshot, in pieces. `head` is
+ * what wal_snapshot_begin() was given.
+ */
+int wal_snapshot_head(struct wal *wal, void *head, uint32_t room,
+		      uint32_t *ret_size) __attribute__((warn_unused_result));
+int wal_snapshot_read(struct wal *wal, const void **ret_piece,
+		      uint32_t *ret_size) __attribute__((warn_unused_result));
+
+/* ---- record buffers ---- */
+
+/*
+ * A buffer in which sealed entries are built, back to back, where they will
+ * lie on disk. It is held by its builder and by wal (while it is written);
+ * entries in it stay readable until wal_buffer_release() was called as often
+ * as wal_buffer_open() and wal_buffer_hold().
+ */
+struct wal_buffer {
+	uint8_t *payload; /* where the first entry starts */
+	uint32_t used; /* bytes of whole entries so far; the owner's */
+	uint32_t room; /* bytes in all */
+	uint32_t holds; /* wal's own */
+	uint32_t id; /* wal's own */
+};
+
+/*
+ * Opens a buffer for about `hint` bytes of entries; more than the small
+ * kind's room gives the large kind. NULL: none is free now.
+ */
+struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint);
+void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer);
+void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
+
+/* ---- in the loop ---- */
+
+/* A record can be taken now: none is in flight, and a place is ready. */
+bool wal_can_append(const struct wal *wal);
+
+/*
+ * Writes one record: hard state, and the entries in `buffer` (NULL: none)
+ * with indexes first..last (0, 0: none), already stamped. `number` is the
+ * ready's; wal_reap() gives it back when the record is durable.
+ */
+int wal_append(struct wal *wal, struct wal_buffer *buffer,
+	       const struct raft_hard_state *hard, uint64_t first,
+	       uint64_t last, uint64_t number)
+	__attribute__((warn_unused_result));
+
+/* What became durable: tell raft_persisted(number, index, term). */
+struct wal_done {
+	uint64_t number;
+	uint64_t index; /* 0: hard state alone */
+	uint64_t term;
+};
+
+/*
+ * Takes in what the disk finished; 1 and *ret_done for each record that
+ * became durable (ask again), 0: no more, WAL_EFAILED: the log has failed.
+ */
+int wal_reap(struct wal *wal, struct wal_done *ret_done)
+	__attribute__((warn_unused_result));
+
+/* Pool, snapshot file, truncation: submits at most a few operations. */
+void wal_work(struct wal *wal);
+
+/*
+ * Time passes: call about ten times a second. After some calls the log tries
+ * again to make spare segments on a disk that was full.
+ */
+void wal_tick(struct wal *wal);
+
+/*
+ * Nothing is in flight or queued: a clean stop may close now. After a failure
+ * it says that the note of what failed is on the disk, or cannot be.
+ */
+bool wal_idle(const struct wal *wal);
+
+/* ---- snapshots ---- */
+
+/* The log since the last snapshot has grown enough for a new one. */
+bool wal_snapshot_due(const struct wal *wal);
+
+/*
+ * Begins a snapshot at (index, term), which an entry SNAPSHOT_CUT has; `head`
+ * is copied. The image follows in pieces: wal_snapshot_room() lends room of
+ * the next chunk (NULL: the disk is behind, ask in a later turn), and
+ * wal_snapshot_put() hands in `size` bytes of it. wal_snapshot_end() says
+ * that this was all. One at a time; abort drops a begun one.
+ */
+int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
+		       const void *head, uint32_t head_size)
+	__attribute__((warn_unused_result));
+void *wal_snapshot_room(struct wal *wal, uint32_t *ret_size);
+void wal_snapshot_put(struct wal *wal, uint32_t size);
+void wal_snapshot_end(struct wal *wal);
+void wal_snapshot_abort(struct wal *wal);
+
+/*
+ * One was begun and is not over. It is over when it is named (see
+ * wal_snapshot_index()), when it was aborted, and when the disk was too full
+ * for it: then it was given up, and another is due later.
+ */
+bool wal_snapshot_active(const struct wal *wal);
+
+/*
+ * The index of the newest snapshot that is durable under its final name and
+ * named by `meta`; entries up to there may be compacted, and segments below
+ * are recycled by wal_work().
+ */
+uint64_t wal_snapshot_index(const struct wal *wal);
+
+struct wal_stats {
+	uint64_t records, entries, bytes, log_size;
+	uint64_t snapshots;
+	uint32_t segments, spares;
+	bool failed; /* see wal_reap() */
+	bool no_space; /* the pool cannot be refilled: refuse writes */
+};
+
+void wal_stats(const struct wal *wal, struct wal_stats *ret_stats);
+
+#endif
