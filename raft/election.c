@@ -196,12 +196,15 @@ int raft_campaign(struct raft *raft)
 
 void raft_tick_election(struct raft *raft)
 {
+	int err;
+
 	raft->election_elapsed++;
 	if (!raft_promotable(raft) ||
 	    raft->election_elapsed < raft->election_timeout)
 		return;
 	raft->election_elapsed = 0;
-	(void)raft_hup(raft, false); /* next time, if not now */
+	err = raft_hup(raft, false);
+	(void)err; /* next time, if not now */
 }
 
 /* Whether it may have this member's vote, by term and earlier promises. */

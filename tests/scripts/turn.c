@@ -229,6 +229,13 @@ static void post(struct cluster *cluster, struct note_list *list, uint64_t self)
 				      note_copy(&list->notes[i]));
 }
 
+static void step_own(struct raft *raft, const struct raft_message *message)
+{
+	int err = raft_step(raft, message);
+
+	assert(err == 0);
+}
+
 /* The write is done, the entries are applied: all in one turn. */
 static void turn_finish(struct turn *turn, struct member *member,
 			const struct raft_record *record)
@@ -238,7 +245,7 @@ static void turn_finish(struct turn *turn, struct member *member,
 
 	for (size_t i = 0; i < turn->withheld.count; i++)
 		if (note_target(&turn->withheld.notes[i]) == id)
-			(void)raft_step(raft, &turn->withheld.notes[i].message);
+			step_own(raft, &turn->withheld.notes[i].message);
 	raft_record_stable(raft, record);
 	if (turn->apply.entry_count > 0)
 		raft_applied(raft, turn->ready.apply_last);
