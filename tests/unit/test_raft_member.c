@@ -516,6 +516,42 @@ START_TEST(heartbeats_go_on_while_the_disk_stalls)
 }
 END_TEST
 
+START_TEST(messages_go_without_the_disk)
+{
+	struct raft_entry entry = {.kind = ENTRY_NORMAL, .size = 1};
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	raft_tick(raft);
+	/* Looked at, and left: the disk is busy. */
+	raft_ready(raft, &ready);
+	ck_assert(ready.must_sync);
+	ck_assert(raft_ready_light(raft, &ready));
+	ck_assert(!ready.must_sync);
+	ck_assert_uint_eq(ready.append_first, 0);
+	ck_assert_uint_ge(ready.message_count, 3);
+	raft_advance(raft);
+	ck_assert(!raft_ready_light(raft, &ready));
+	ck_assert(raft_has_ready(raft));
+	raft_tick(raft);
+	take();
+	ck_assert(ready.must_sync);
+	ck_assert_uint_eq(ready.append_first, index);
+	ck_assert_uint_eq(ready.append_last, index);
+	persist();
+	ck_assert_uint_eq(status()->stable_index, index);
+}
+END_TEST
+
+START_TEST(taking_over_what_is_out_of_date_is_a_bug)
+{
+	raft_ready(raft, &ready);
+	raft_tick(raft);
+	raft_advance(raft);
+}
+END_TEST
+
 START_TEST(elections_do_not_pile_up_while_the_disk_stalls)
 {
 	for (unsigned int i = 0; i < 100000; i++) {
@@ -654,6 +690,9 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, the_lease_ends_with_an_offer_of_leadership);
 	tcase_add_test(all, a_leader_without_answers_steps_down);
 	tcase_add_test(all, heartbeats_go_on_while_the_disk_stalls);
+	tcase_add_test(all, messages_go_without_the_disk);
+	tcase_add_test_raise_signal(
+		all, taking_over_what_is_out_of_date_is_a_bug, 6);
 	tcase_add_test(all, elections_do_not_pile_up_while_the_disk_stalls);
 	tcase_add_test(all, the_window_is_bounded_in_bytes);
 	tcase_add_test(all, a_learner_never_campaigns);
