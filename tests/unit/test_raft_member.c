@@ -670,8 +670,111 @@ START_TEST(a_refusal_tells_what_is_committed)
 }
 END_TEST
 
+static int give_image(uint64_t index, uint64_t term)
+{
+	struct raft_snapshot image = {.index = index, .term = term};
+
+	image.conf = birth.conf;
+	return give((struct raft_message){.type = RAFT_MSG_SNAPSHOT,
+					  .from = 2,
+					  .term = 3,
+					  .snapshot = &image});
+}
+
+START_TEST(an_image_never_takes_back_what_is_here)
+{
+	struct raft_entry three[3] = {entry_of(1, 1), entry_of(2, 1),
+				      entry_of(3, 2)};
+
+	ck_assert_int_eq(give_append(2, 3, 0, 0, three, 3), 0);
+	take();
+	persist();
+	/* One that the log agrees with only tells what is committed. */
+	ck_assert_int_eq(give_image(2, 1), 0);
+	take();
+	ck_assert_ptr_null(ready.snapshot);
+	ck_assert_uint_eq(status()->commit, 2);
+	ck_assert_uint_eq(status()->last_index, 3);
+	/* One older than what is committed tells nothing. */
+	ck_assert_int_eq(give_image(1, 1), 0);
+	ck_assert_uint_eq(status()->commit, 2);
+	/* One that contradicts the rest replaces it. */
+	ck_assert_int_eq(give_image(3, 3), 0);
+	ck_assert_uint_eq(status()->first_index, 4);
+	ck_assert_uint_eq(status()->last_index, 3);
+	take();
+	ck_assert_ptr_nonnull(ready.snapshot);
+	/* Until it is durable nothing is applied, and no campaign. */
+	ck_assert_uint_eq(status()->applied, 0);
+	ck_assert_int_eq(raft_campaign(raft), RAFT_EINVALID);
+	persist();
+	ck_assert_uint_eq(status()->applied, 3);
+}
+END_TEST
+
+START_TEST(refuses_impossible_images)
+{
+	ck_assert_int_eq(give_image(0, 1), RAFT_EINVALID);
+	ck_assert_int_eq(give_image(5, 4), RAFT_EINVALID);
+	birth.conf.voters[2] = 2;
+	ck_assert_int_eq(give_image(5, 1), RAFT_EINVALID);
+	birth.conf.voter_count = 0;
+	ck_assert_int_eq(give_image(5, 1), RAFT_EINVALID);
+	ck_assert_uint_eq(status()->last_index, 0);
+}
+END_TEST
+
+START_TEST(a_failed_image_is_sent_again_after_a_heartbeat)
+{
+	struct raft_entry entry = {.kind = ENTRY_NORMAL, .size = 8};
+	struct raft_snapshot image = {.term = 1};
+	struct raft_message message;
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	take();
+	persist();
+	ck_assert_int_eq(
+		give((struct raft_message){.type = RAFT_MSG_APPEND_REPLY,
+					   .from = 2,
+					   .term = term,
+					   .log_index = index}),
+		0);
+	take();
+	raft_applied(raft, index);
+	image.index = index;
+	image.conf = birth.conf;
+	raft_offer_snapshot(raft, &image);
+	raft_compact(raft, index);
+	/* 3 answers at last, and lacks what is gone. */
+	answer_round(3);
+	ck_assert(take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	ck_assert_uint_eq(message.snapshot->index, index);
+	answer_round(3);
+	ck_assert(!take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	raft_report_snapshot(raft, 3, false);
+	ck_assert(!take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	answer_round(3);
+	ck_assert(take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	/* It arrived: entries follow from behind it. */
+	ck_assert_int_eq(
+		give((struct raft_message){.type = RAFT_MSG_APPEND_REPLY,
+					   .from = 3,
+					   .term = term,
+					   .log_index = index}),
+		0);
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	ck_assert(take_message(RAFT_MSG_APPEND, 3, &message));
+	ck_assert_uint_eq(message.first_index, index);
+}
+END_TEST
+
 static void add_tests(TCase *all)
 {
+	tcase_add_test(all, an_image_never_takes_back_what_is_here);
+	tcase_add_test(all, refuses_impossible_images);
+	tcase_add_test(all, a_failed_image_is_sent_again_after_a_heartbeat);
 	tcase_add_test(all, refuses_messages_that_no_member_sends);
 	tcase_add_test(all, refuses_entries_that_do_not_follow);
 	tcase_add_test(all, refuses_to_cut_what_is_committed);
