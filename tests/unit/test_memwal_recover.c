@@ -737,9 +737,9 @@ START_TEST(making_a_folder_can_be_interrupted_at_any_operation)
 			rig.disk->fault_in = in;
 			rig.disk->fault_result = results[kind];
 			r = rig_open(&rig);
-			if (r == WAL_EFULL)
-				ck_assert_ptr_nonnull(
-					strstr(rig.report.where, "segment-"));
+			if (r == WAL_EFULL && strstr(rig.report.where, "space"))
+				full++;
+			ck_assert(r == 0 || rig.report.where[0] != '\0');
 			rig.disk->fault_kinds = 0;
 			ck_assert_int_eq(restart(&rig, in % 2), 0);
 			rig_append(&rig, 1, 100);
