@@ -235,7 +235,10 @@ struct node {
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;
 	uint64_t sample_due_ns;
-	bool compaction_due;
+	uint64_t compacting; /* revision of the compaction under way, or 0 */
+	uint64_t half_revision; /* when history was half of what it may be */
+	uint64_t commit;
+	uint64_t show_due_ns;
 
 	struct session_end ends[ENDS_MAX];
 	uint32_t end_head;
@@ -290,6 +293,7 @@ void intake_heat(struct node *node, uint32_t index);
 /* ---- session.c ---- */
 
 void session_work(struct node *node);
+uint64_t session_born(const struct node *node);
 void session_resumed(struct node *node, int index, uint32_t generation,
 		     const struct store_result *result);
 

@@ -170,7 +170,10 @@ struct raft_ready {
 	/*
 	 * Write these, then raft_persisted(number, last_index, last_term).
 	 * Without must_sync nothing here depends on the disk, and
-	 * raft_persisted() need not be told.
+	 * raft_persisted() need not be told. Every write carries `hard`,
+	 * changed or not: a member that found entries again, but not the
+	 * commit index under which they came, could lead with a configuration
+	 * that was replaced before they were appended.
 	 */
 	bool must_sync;
 	bool hard_changed;
@@ -194,7 +197,7 @@ struct raft_ready {
 
 struct raft_lease {
 	uint64_t term; /* 0: no lease */
-	uint64_t end_tick;
+	uint64_t end_tick; /* in calls of raft_tick() since birth */
 };
 
 struct raft_status {
@@ -234,6 +237,7 @@ int raft_load(struct raft *raft, const struct raft_entry *entry)
 void raft_restored(struct raft *raft, uint64_t applied);
 
 void raft_tick(struct raft *raft);
+/* Campaigns now; RAFT_EINVALID when this member may not. */
 int raft_campaign(struct raft *raft) __attribute__((warn_unused_result));
 
 /*
@@ -252,12 +256,22 @@ const char *raft_refusal(const struct raft *raft);
 
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
+/*
+ * Asks for an index at which a read is linearizable; it comes with a ready,
+ * under `context`. Whoever stops leading forgets what was asked: ask again,
+ * with a new context, when the leader changes or nothing comes.
+ */
 int raft_read_index(struct raft *raft, uint64_t context)
 	__attribute__((warn_unused_result));
 int raft_transfer(struct raft *raft, uint64_t to)
 	__attribute__((warn_unused_result));
 void raft_forget_leader(struct raft *raft);
 void raft_report_unreachable(struct raft *raft, uint64_t peer);
+/*
+ * The image for `peer` was handed over whole, or was not. Every SNAPSHOT
+ * message must be reported one way or the other, also when the connection
+ * broke on the way: the core sends that peer nothing else meanwhile.
+ */
 void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
 
 /* What is to be done; false: nothing. Then raft_advance() takes it over. */
@@ -299,7 +313,10 @@ void raft_evict(struct raft *raft, uint64_t index);
  */
 void raft_lend(struct raft *raft, uint64_t index, const void *data);
 
-/* There is a newer snapshot to send to members that lag (≤ applied). */
+/*
+ * There is a newer snapshot to send to members that lag, of
+ * an index that was handed out to be applied.
+ */
 void raft_offer_snapshot(struct raft *raft,
 			 const struct raft_snapshot *snapshot);
 

@@ -85,6 +85,7 @@ static int step_from_leader(struct raft *raft,
 	if (raft->role != RAFT_FOLLOWER)
 		raft_become_follower(raft, message->term, message->from);
 	raft->election_elapsed = 0;
+	raft->heard = raft->now + 1;
 	raft->leader = message->from;
 	if (message->type == RAFT_MSG_APPEND)
 		return raft_receive_append(raft, message);
@@ -169,7 +170,10 @@ static bool is_malformed(const struct raft *raft,
 	if (message->from == 0 || message->from == raft->options.id ||
 	    message->to != raft->options.id)
 		return true;
-	if (local ? message->term != 0 : message->term == 0)
+	/* A member that has no term yet may refuse to be asked about one. */
+	if (local ? message->term != 0
+		  : message->term == 0 &&
+			    message->type != RAFT_MSG_PRE_VOTE_REPLY)
 		return true;
 	if (message->entry_count > 0 && !message->entries)
 		return true;
