@@ -160,7 +160,7 @@ static void is_there(struct conclave *handle, uint32_t number)
 static struct conclave *open_handle(void)
 {
 	struct conclave_options options;
-	struct conclave *handle;
+	struct conclave *handle = NULL;
 
 	conclave_options_init(&options);
 	options.socket = daemon_.socket;
