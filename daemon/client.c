@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -16,6 +17,9 @@
 
 enum {
 	PEER_PIDFD = 77, /* SO_PEERPIDFD, since 6.5 */
+	PATH_SIZE = 32,
+	DRAIN_SIZE = 2048,
+	DRAIN_TRIES = 4, /* a page of the pipe: then there is room */
 };
 
 void client_init(struct client *client)
@@ -25,6 +29,7 @@ void client_init(struct client *client)
 	client->process = -1;
 	client->bell = -1;
 	client->chime = -1;
+	client->chime_drain = -1;
 	client->chime_out = -1;
 	client->socket_watch = -1;
 	client->process_watch = -1;
@@ -64,10 +69,24 @@ void client_arrive(struct client *client, int connection,
 	client->refusal = who->allowed ? 0 : CONCLAVE_EPERM;
 }
 
+/* A pipe, and another reading end of it with flags of its own. */
+static int make_chime(struct client *client)
+{
+	char path[PATH_SIZE];
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	client->chime_out = ends[0];
+	client->chime = ends[1];
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	client->chime_drain = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	return client->chime_drain < 0 ? -errno : 0;
+}
+
 int client_equip(struct client *client)
 {
 	const struct cv_welcome *welcome = &client->welcome;
-	int pipe_fds[2];
 
 	assert(client->bell < 0 && client->chime < 0);
 	int result =
@@ -81,11 +100,7 @@ int client_equip(struct client *client)
 	client->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (client->bell < 0)
 		return -errno;
-	if (pipe2(pipe_fds, O_CLOEXEC | O_NONBLOCK) < 0)
-		return -errno;
-	client->chime_out = pipe_fds[0];
-	client->chime = pipe_fds[1];
-	return 0;
+	return make_chime(client);
 }
 
 static uint64_t boottime_ns(void)
@@ -178,17 +193,29 @@ void client_wake(struct client *client)
 		      0); /* nobody may be waiting */
 }
 
-/*
- * A full pipe is readable already, and one without reader has a client that
- * is about to be found gone.
- */
-void client_ring(struct client *client)
+/* True: the client's descriptor is readable, and freshly so. */
+static bool put_chime(struct client *client)
 {
 	uint64_t one = 1;
 
+	return write(client->chime, &one, sizeof(one)) == sizeof(one);
+}
+
+/*
+ * A pipe without reader has a client that is about to be found gone; a client
+ * that fills its pipe itself gets none of its rings.
+ */
+void client_ring(struct client *client)
+{
+	uint8_t away[DRAIN_SIZE];
+
 	assert(client->chime >= 0);
-	ssize_t written = write(client->chime, &one, sizeof(one));
-	(void)written; /* as above */
+	for (int tries = 0; tries < DRAIN_TRIES && !put_chime(client);
+	     tries++) {
+		ssize_t size = read(client->chime_drain, away, sizeof(away));
+		if (size <= 0)
+			return;
+	}
 }
 
 static enum client_message judge(struct client *client, const void *message,
@@ -242,6 +269,7 @@ void client_close(struct client *client)
 	close_if_open(&client->process);
 	close_if_open(&client->bell);
 	close_if_open(&client->chime);
+	close_if_open(&client->chime_drain);
 	close_if_open(&client->chime_out);
 	memory_close(&client->up);
 	memory_close(&client->down);

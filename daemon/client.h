@@ -12,7 +12,9 @@
  * so the daemon never reads or writes one that could block: the doorbell is
  * only polled, and completions are rung through the daemon's end of a pipe,
  * whose flags are the daemon's own. (An eventfd would be one open file for
- * both: a client could make it blocking, fill it, and so stop the daemon.)
+ * both: a client could make it blocking, fill it, and so stop the daemon.) A
+ * client need not read what was rung, edges are enough for it; so the daemon
+ * empties a pipe that is full, through a reading end that is its own, too.
  */
 #ifndef DAEMON_CLIENT_H
 #define DAEMON_CLIENT_H
@@ -35,6 +37,7 @@ struct client {
 	int process; /* a pidfd; -1: the kernel has none */
 	int bell; /* eventfd, written by the client */
 	int chime; /* pipe, written here */
+	int chime_drain; /* its other end, opened apart; -1: there is none */
 	int chime_out; /* its other end, until it was sent */
 	int socket_watch; /* of the engine; -1: none */
 	int process_watch;

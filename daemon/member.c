@@ -28,7 +28,7 @@ enum {
 	RECORD_BUFFERS = 32,
 	SPARES_MIN = 2,
 	DESCRIPTORS_OTHER = 64,
-	DESCRIPTORS_OF_CLIENT = 4,
+	DESCRIPTORS_OF_CLIENT = 5,
 	OTHER_WATCHES = 8, /* listener, signals, disk */
 };
 

@@ -62,7 +62,7 @@ static void lay_out(const struct raft_options *options,
 	uint64_t messages = options->messages_max;
 
 	layout->entry_slots = power_of_two(options->entries_max);
-	/* A message of each ready to itself comes on top, and one between. */
+	/* Own acknowledgements come on top: one a ready, one between two. */
 	layout->withheld_slots =
 		power_of_two(4 * (messages + RAFT_READIES_MAX));
 	(void)place(&end, 1, sizeof(struct raft));

@@ -4,7 +4,9 @@
  *
  * Invariant: at most one vote per term, durable before it is told; a vote
  * only for a log that is as new as this one. So one leader per term at most,
- * and it has every committed entry.
+ * and it has every committed entry. Where leaders hold leases, no vote within
+ * an election timeout of a leader's last word, whatever this member learnt of
+ * terms since; only a transfer overrules that.
  */
 #include "raft/internal.h"
 
@@ -139,6 +141,12 @@ static void ask_votes(struct raft *raft, bool pre, bool forced)
 	}
 }
 
+bool raft_is_promised(const struct raft *raft)
+{
+	return raft->options.lease && raft->heard != 0 &&
+	       raft->now + 1 - raft->heard < raft->options.election_ticks;
+}
+
 int raft_hup(struct raft *raft, bool forced)
 {
 	bool pre = raft->options.pre_vote && !forced;
@@ -146,6 +154,8 @@ int raft_hup(struct raft *raft, bool forced)
 	if (raft->role == RAFT_LEADER)
 		return 0;
 	if (!raft_promotable(raft) || has_unapplied_conf(raft))
+		return RAFT_EINVALID;
+	if (!forced && raft_is_promised(raft))
 		return RAFT_EINVALID;
 	if (pre)
 		become_pre_candidate(raft);
@@ -196,6 +206,8 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
 	 * A learner answers too: it may have been made a voter by a change
 	 * that it has not applied yet.
 	 */
+	if (raft_is_promised(raft) && !message->forced)
+		return;
 	if (!vote_is_free(raft, message) ||
 	    !raft_log_is_up_to_date(&raft->log, message->log_index,
 				    message->log_term)) {

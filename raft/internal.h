@@ -31,7 +31,7 @@
 
 enum raft_inner_limits {
 	RAFT_PROGRESS_MAX = RAFT_TRACKED_MAX,
-	RAFT_READIES_MAX = 256, /* handed out, not yet answered by the disk */
+	RAFT_READIES_MAX = 64, /* handed out, not yet answered by the disk */
 	RAFT_ROUNDS_MAX = 64, /* heartbeat rounds whose time is known */
 	RAFT_LOG_RESERVE = 8, /* descriptors kept for a leader's own entries */
 	RAFT_MESSAGES_MIN = 2 * RAFT_PROGRESS_MAX,
@@ -80,6 +80,7 @@ struct raft {
 	uint64_t random; /* the generator's state */
 	uint64_t now; /* ticks since birth */
 	uint32_t quiet; /* ticks left without vote or campaign */
+	uint64_t heard; /* tick after the last word of a leader, or 0 */
 	uint32_t election_elapsed;
 	uint32_t heartbeat_elapsed;
 	uint32_t election_timeout; /* drawn, in ticks */
@@ -144,8 +145,11 @@ void raft_draw_timeout(struct raft *raft);
 void raft_send(struct raft *raft, const struct raft_message *message);
 /* The next ready, without settling what needs no disk. */
 void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready);
-/* Takes it as handed out; NULL when nothing in it waits for the disk. */
-struct raft_record *raft_ready_accept(struct raft *raft);
+/*
+ * Takes it as handed out: what depends on it, lent until the next one. It
+ * joins the ring of records if anything in it waits for the disk.
+ */
+const struct raft_record *raft_ready_accept(struct raft *raft);
 /* The log's part of a record's release. */
 void raft_record_stable(struct raft *raft, const struct raft_record *record);
 /* Drops queued appends that name entries from `from` on, or before `to`. */
@@ -161,6 +165,8 @@ int raft_propose_lead(struct raft *raft, const struct raft_entry *entry);
 void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader);
 bool raft_promotable(const struct raft *raft);
 int raft_hup(struct raft *raft, bool forced);
+/* A leader may be counting on this member to vote for no one else. */
+bool raft_is_promised(const struct raft *raft);
 void raft_tick_election(struct raft *raft);
 void raft_receive_vote(struct raft *raft, const struct raft_message *message);
 void raft_receive_vote_reply(struct raft *raft,

@@ -194,7 +194,7 @@ struct raft_ready {
 
 struct raft_lease {
 	uint64_t term; /* 0: no lease */
-	uint64_t end_tick;
+	uint64_t end_tick; /* in calls of raft_tick() since birth */
 };
 
 struct raft_status {
@@ -234,6 +234,7 @@ int raft_load(struct raft *raft, const struct raft_entry *entry)
 void raft_restored(struct raft *raft, uint64_t applied);
 
 void raft_tick(struct raft *raft);
+/* Campaigns now; RAFT_EINVALID when this member may not. */
 int raft_campaign(struct raft *raft) __attribute__((warn_unused_result));
 
 /*
@@ -252,6 +253,11 @@ const char *raft_refusal(const struct raft *raft);
 
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
+/*
+ * Asks for an index at which a read is linearizable; it comes with a ready,
+ * under `context`. Whoever stops leading forgets what was asked: ask again,
+ * with a new context, when the leader changes or nothing comes.
+ */
 int raft_read_index(struct raft *raft, uint64_t context)
 	__attribute__((warn_unused_result));
 int raft_transfer(struct raft *raft, uint64_t to)
@@ -299,7 +305,10 @@ void raft_evict(struct raft *raft, uint64_t index);
  */
 void raft_lend(struct raft *raft, uint64_t index, const void *data);
 
-/* There is a newer snapshot to send to members that lag (≤ applied). */
+/*
+ * There is a newer snapshot to send to members that lag, of
+ * an index that was handed out to be applied.
+ */
 void raft_offer_snapshot(struct raft *raft,
 			 const struct raft_snapshot *snapshot);
 

@@ -59,7 +59,8 @@ static void outbox_put(struct raft *raft, const struct raft_message *message)
 
 /*
  * Acknowledgements of this member to itself that follow each other become
- * one, of entries first_index .. log_index.
+ * one, of entries first_index .. log_index; one of an older term, which no
+ * longer counts, gives way.
  */
 static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 {
@@ -68,26 +69,32 @@ static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 	if (raft->withheld_end == raft->withheld_taken)
 		return false;
 	last = withheld_slot(raft, raft->withheld_end - 1);
-	if (last->to != raft->options.id ||
-	    last->type != RAFT_MSG_APPEND_REPLY ||
-	    last->term != message->term ||
-	    last->log_index + 1 != message->log_index)
+	if (last->to != raft->options.id || last->type != RAFT_MSG_APPEND_REPLY)
 		return false;
-	last->log_index = message->log_index;
+	if (last->term == message->term) {
+		assert(last->log_index + 1 == message->log_index);
+		last->log_index = message->log_index;
+	} else {
+		*last = *message;
+	}
 	return true;
 }
 
+/*
+ * While a disk stalls, what is withheld grows. Beyond the limit it is as if
+ * the network had lost it, but for this member's own acknowledgements: of
+ * those there is one for each record, and one between two other messages.
+ */
 static void withheld_put(struct raft *raft, const struct raft_message *message)
 {
 	uint64_t count = raft->withheld_end - raft->withheld_begin;
+	bool own_ack = message->to == raft->options.id &&
+		       message->type == RAFT_MSG_APPEND_REPLY;
 
-	if (message->to == raft->options.id) {
-		if (message->type == RAFT_MSG_APPEND_REPLY &&
-		    merge_own_ack(raft, message))
-			return;
-	} else if (count / 2 >= raft->options.messages_max) {
-		return; /* as if the network had lost it */
-	}
+	if (own_ack && merge_own_ack(raft, message))
+		return;
+	if (!own_ack && count >= 2 * (uint64_t)raft->options.messages_max)
+		return;
 	assert(count <= raft->withheld_mask);
 	*withheld_slot(raft, raft->withheld_end++) = *message;
 }
@@ -153,15 +160,8 @@ static bool soft_changed(const struct raft *raft)
 	       raft->role != raft->shown_role;
 }
 
-static bool records_full(const struct raft *raft)
-{
-	return raft->record_end - raft->record_begin == RAFT_READIES_MAX;
-}
-
 bool raft_has_ready(const struct raft *raft)
 {
-	if (records_full(raft))
-		return false;
 	return raft->outbox_count > 0 || raft->read_count > 0 ||
 	       raft->withheld_taken < raft->withheld_end ||
 	       soft_changed(raft) || hard_changed(raft) || must_sync(raft) ||
@@ -174,7 +174,6 @@ void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
 	struct raft_ready ready = {0};
 
 	assert(!raft->ready_open);
-	assert(!records_full(raft));
 	ready.number = raft->number + 1;
 	ready.must_sync = must_sync(raft);
 	ready.hard_changed = hard_changed(raft);
@@ -228,40 +227,52 @@ void raft_ready(struct raft *raft, struct raft_ready *ret_ready)
 	raft_ready_build(raft, ret_ready);
 }
 
-/* The log's end, if the disk does not have all of it. */
-static void note_unstable(const struct raft *raft, struct raft_record *record)
+/*
+ * The record for the ready that is taken now: a new one, or, when too many
+ * wait for a disk that stalls, the newest again, under the new number. What
+ * it withheld then waits for both.
+ */
+static struct raft_record *next_record(struct raft *raft)
 {
-	const struct raft_log *log = &raft->log;
+	uint64_t at = raft->record_end;
 
-	record->last_index = 0;
-	record->last_term = 0;
-	if (log->stable == log->last)
-		return;
-	record->last_index = log->last;
-	record->last_term = raft_log_last_term(log);
+	if (at - raft->record_begin == RAFT_READIES_MAX) {
+		raft->record_end--;
+		return &raft->records[(at - 1) % RAFT_READIES_MAX];
+	}
+	raft->records[at % RAFT_READIES_MAX] = (struct raft_record){0};
+	return &raft->records[at % RAFT_READIES_MAX];
 }
 
-struct raft_record *raft_ready_accept(struct raft *raft)
+/* What the disk will have once it answers this number. */
+static void fill_record(struct raft *raft, struct raft_record *record)
 {
 	struct raft_log *log = &raft->log;
-	struct raft_record *record =
-		&raft->records[raft->record_end % RAFT_READIES_MAX];
 
-	assert(raft->ready_open);
-	raft->ready_open = false;
 	record->number = ++raft->number;
-	record->must_sync = must_sync(raft);
+	record->must_sync = must_sync(raft) || record->must_sync;
 	record->term = raft->term;
+	record->handed_last = log->last;
+	record->last_index = 0;
+	record->last_term = 0;
+	if (log->stable < log->last) {
+		record->last_index = log->last;
+		record->last_term = raft_log_last_term(log);
+	}
+	if (log->incoming_set && !log->incoming_handed)
+		record->snapshot_index = log->incoming.index;
+	record->withheld_end = raft->withheld_end;
+}
+
+/* What was handed out is not handed out again. */
+static void mark_handed(struct raft *raft)
+{
+	struct raft_log *log = &raft->log;
+
 	if (raft_log_has_apply(log))
 		raft_log_hand_apply(log, raft_log_apply_last(log));
 	log->handed = log->last;
-	record->handed_last = log->last;
-	record->snapshot_index = 0;
-	if (log->incoming_set && !log->incoming_handed) {
-		log->incoming_handed = true;
-		record->snapshot_index = log->incoming.index;
-	}
-	note_unstable(raft, record);
+	log->incoming_handed = log->incoming_set;
 	raft->shown_hard.term = raft->term;
 	raft->shown_hard.vote = raft->vote;
 	raft->shown_hard.commit = log->commit;
@@ -270,11 +281,20 @@ struct raft_record *raft_ready_accept(struct raft *raft)
 	raft->outbox_count = 0;
 	raft->read_count = 0;
 	raft->round_open = false;
-	record->withheld_end = raft->withheld_end;
-	if (!record->must_sync && raft->withheld_taken == raft->withheld_end)
-		return NULL;
+}
+
+const struct raft_record *raft_ready_accept(struct raft *raft)
+{
+	struct raft_record *record;
+
+	assert(raft->ready_open);
+	raft->ready_open = false;
+	record = next_record(raft);
+	fill_record(raft, record);
+	mark_handed(raft);
+	if (record->must_sync || raft->withheld_taken < raft->withheld_end)
+		raft->record_end++;
 	raft->withheld_taken = raft->withheld_end;
-	raft->record_end++;
 	return record;
 }
 

@@ -100,7 +100,7 @@ void raft_offer_snapshot(struct raft *raft,
 			 const struct raft_snapshot *snapshot)
 {
 	assert(raft && snapshot);
-	assert(snapshot->index <= raft->log.applied);
+	assert(snapshot->index <= raft->log.applying);
 	assert(raft_conf_is_valid(&snapshot->conf));
 	raft->offer = *snapshot;
 }

@@ -85,6 +85,7 @@ static int step_from_leader(struct raft *raft,
 	if (raft->role != RAFT_FOLLOWER)
 		raft_become_follower(raft, message->term, message->from);
 	raft->election_elapsed = 0;
+	raft->heard = raft->now + 1;
 	raft->leader = message->from;
 	if (message->type == RAFT_MSG_APPEND)
 		return raft_receive_append(raft, message);

@@ -47,10 +47,8 @@
 #define SLOTS 2
 #define ROOMS 2
 #define REQUESTS 3
-#define NONE 255
 
 /* States of a claim word. */
-#define FREE 0
 #define QUEUED 1
 #define TAKEN 2
 #define CANCELLED 3

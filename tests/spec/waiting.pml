@@ -18,6 +18,10 @@
  * off: the 100 ms slices and the look at the socket are a second line of
  * defence, and would hide a lost wake from the model.
  *
+ * A user with an event loop waits for the completion eventfd instead, with
+ * `armed` for `waiting`: the same steps, and a counter that keeps what the
+ * word's value keeps here.
+ *
  * Tags: [W1] the slot's generation, release and acquire; [W2] the two full
  * fences, partners; [W3] the completion word, release and acquire.
  *
