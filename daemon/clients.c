@@ -53,6 +53,28 @@ static uint32_t place_of(const struct clients *clients,
 
 /* ---- log lines ---- */
 
+/* Whether there may be one more, if it is no question of life or death. */
+static bool may_say(struct clients *clients)
+{
+	return clients->lines++ < CLIENTS_LINES_MAX;
+}
+
+/* Counts lines anew; those that were left out are one line. */
+static void renew_lines(struct clients *clients)
+{
+	uint32_t lines = clients->lines;
+
+	if (lines == 0 || clients->now_ns < clients->lines_until_ns)
+		return;
+	clients->lines = 0;
+	clients->lines_until_ns = clients->now_ns + CLIENTS_LINES_NS;
+	if (lines <= CLIENTS_LINES_MAX)
+		return;
+	log_begin(clients->log, LOG_WARN, "lines about clients left out");
+	log_number(clients->log, "count", lines - CLIENTS_LINES_MAX);
+	log_end(clients->log);
+}
+
 static void begin_line(struct clients *clients, const struct client *client,
 		       enum log_level level, const char *message)
 {
@@ -91,6 +113,8 @@ static const char *refusal_text(int32_t status)
 static void log_refusal(struct clients *clients, const struct client *client,
 			int32_t status)
 {
+	if (!may_say(clients))
+		return;
 	begin_line(clients, client, LOG_WARN, "client refused");
 	log_text(clients->log, "why", refusal_text(status));
 	log_signed(clients->log, "status", status);
@@ -139,8 +163,10 @@ static void let_go(struct clients *clients, struct client *client)
 static void let_go_saying(struct clients *clients, struct client *client,
 			  enum log_level level, const char *message)
 {
-	begin_line(clients, client, level, message);
-	log_end(clients->log);
+	if (level == LOG_DEBUG || may_say(clients)) {
+		begin_line(clients, client, level, message);
+		log_end(clients->log);
+	}
 	let_go(clients, client);
 }
 
@@ -165,6 +191,8 @@ static void turn_away(struct clients *clients, int connection,
 	client.who = *who;
 	client_refuse(&client, CONCLAVE_ETOOMANY);
 	client_close(&client);
+	if (!may_say(clients))
+		return;
 	log_begin(clients->log, LOG_WARN, "client turned away");
 	log_number(clients->log, "uid", who->uid);
 	log_number(clients->log, "waiting", clients->arrived);
@@ -200,7 +228,7 @@ static int watch_arrived(struct clients *clients, struct client *client)
 	return 0;
 }
 
-void clients_arrive(struct clients *clients, int connection, uint64_t now_ns)
+void clients_arrive(struct clients *clients, int connection)
 {
 	struct listen_peer who;
 
@@ -218,7 +246,7 @@ void clients_arrive(struct clients *clients, int connection, uint64_t now_ns)
 	clients->arrived++;
 	if (!who.allowed)
 		clients->refused++;
-	client->deadline_ns = now_ns + CLIENTS_HELLO_NS;
+	client->deadline_ns = clients->now_ns + CLIENTS_HELLO_NS;
 	if (clients->next_deadline_ns > client->deadline_ns)
 		clients->next_deadline_ns = client->deadline_ns;
 	if (watch_arrived(clients, client) < 0)
@@ -358,23 +386,29 @@ void clients_do(struct clients *clients, const struct node_event *event)
 
 /* ---- time ---- */
 
-void clients_expire(struct clients *clients, uint64_t now_ns)
+static void expire(struct clients *clients)
 {
 	uint64_t next_ns = UINT64_MAX;
 
-	if (now_ns < clients->next_deadline_ns)
-		return;
 	for (uint32_t i = 0; i < clients->count; i++) {
 		struct client *client = &clients->all[i];
 		if (client->state != CLIENT_ARRIVED)
 			continue;
-		if (now_ns >= client->deadline_ns)
+		if (clients->now_ns >= client->deadline_ns)
 			let_go_saying(clients, client, LOG_WARN,
 				      "client did not say hello in time");
 		else if (next_ns > client->deadline_ns)
 			next_ns = client->deadline_ns;
 	}
 	clients->next_deadline_ns = next_ns;
+}
+
+void clients_turn(struct clients *clients, uint64_t now_ns)
+{
+	clients->now_ns = now_ns;
+	renew_lines(clients);
+	if (now_ns >= clients->next_deadline_ns)
+		expire(clients);
 }
 
 void clients_stop(struct clients *clients)

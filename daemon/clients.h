@@ -18,10 +18,14 @@ enum clients_limits {
 	CLIENTS_ARRIVED_MAX = 64, /* not yet greeted */
 	CLIENTS_REFUSED_MAX = 16, /* of these, known to be refused */
 	CLIENTS_WATCHES = 3, /* for each handle */
+	CLIENTS_LINES_MAX = 20, /* of the log, in CLIENTS_LINES_NS */
 };
 
 /* Time between accept and hello. */
 #define CLIENTS_HELLO_NS 5000000000ull
+
+/* Clients, who may be many and hostile, do not fill the log. */
+#define CLIENTS_LINES_NS 1000000000ull
 
 struct clients {
 	struct engine *engine; /* all lent */
@@ -35,6 +39,9 @@ struct clients {
 	uint32_t arrived;
 	uint32_t refused;
 	uint64_t next_deadline_ns; /* of a hello; UINT64_MAX: none */
+	uint64_t now_ns; /* of this turn */
+	uint64_t lines_until_ns; /* when lines are counted from 0 again */
+	uint32_t lines; /* about clients */
 	int32_t of_node[NODE_HANDLES_MAX]; /* a node's handle: place, or -1 */
 };
 
@@ -54,16 +61,16 @@ uint32_t clients_watches(uint32_t handles_max);
 int clients_init(struct clients *clients, const struct clients_ground *ground)
 	__attribute__((warn_unused_result));
 
+/* First in each turn: lets go who did not say hello in time. */
+void clients_turn(struct clients *clients, uint64_t now_ns);
+
 /* Events of the engine; `owner` is what they carry. */
-void clients_arrive(struct clients *clients, int connection, uint64_t now_ns);
+void clients_arrive(struct clients *clients, int connection);
 void clients_hear(struct clients *clients, uint32_t owner);
 void clients_bury(struct clients *clients, uint32_t owner);
 
 /* Events of the node. */
 void clients_do(struct clients *clients, const struct node_event *event);
-
-/* Lets go who did not say hello in time. */
-void clients_expire(struct clients *clients, uint64_t now_ns);
 
 /* No more greetings: those that wait for theirs are let go. */
 void clients_stop(struct clients *clients);

@@ -117,7 +117,7 @@ static void fill_begin(struct node *node, struct handle *handle, uint8_t *at)
 	};
 
 	if (!handle->proposed)
-		handle->born = node->applied;
+		handle->born = session_born(node);
 	handle->proposed = true;
 	begin.born = handle->born;
 	memcpy(begin.secret_hash, handle->secret_hash, 16);

@@ -87,7 +87,7 @@ static void take_event(struct loop *loop, const struct engine_event *event)
 		if (event->fd < 0)
 			accept_failed(loop, event->fd);
 		else
-			clients_arrive(loop->clients, event->fd, loop->now_ns);
+			clients_arrive(loop->clients, event->fd);
 		return;
 	case ENGINE_CLIENT:
 		clients_hear(loop->clients, event->owner);
@@ -108,12 +108,12 @@ static bool take_events(struct loop *loop)
 	struct engine_event event;
 	bool any = false;
 
+	clients_turn(loop->clients, loop->now_ns);
 	while (engine_next(loop->engine, &event)) {
 		take_event(loop, &event);
 		any = true;
 	}
 	accept_again(loop);
-	clients_expire(loop->clients, loop->now_ns);
 	return any;
 }
 

@@ -165,6 +165,7 @@ static void tick(struct node *node)
 		node->tick_due_ns = node->now_ns;
 	while (node->now_ns >= node->tick_due_ns) {
 		raft_tick(node->raft);
+		wal_tick(node->wal);
 		node->tick_due_ns += tick_ns;
 	}
 }

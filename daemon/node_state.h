@@ -290,6 +290,7 @@ void intake_heat(struct node *node, uint32_t index);
 /* ---- session.c ---- */
 
 void session_work(struct node *node);
+uint64_t session_born(const struct node *node);
 void session_resumed(struct node *node, int index, uint32_t generation,
 		     const struct store_result *result);
 

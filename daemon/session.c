@@ -100,9 +100,8 @@ static void lay_out(const struct cv_hello *hello, struct cv_welcome *welcome)
 	welcome->request_max = request;
 	welcome->proposal_offset =
 		page_up(CV_CLAIMS_OFFSET + welcome->slots * 8);
-	welcome->proposal_size =
-		power_of_two(pick(hello->proposal_size, CV_RING_DEFAULT),
-			     4 * request);
+	welcome->proposal_size = power_of_two(
+		pick(hello->proposal_size, CV_RING_DEFAULT), 4 * request);
 	welcome->control_offset =
 		welcome->proposal_offset + welcome->proposal_size;
 	welcome->control_size =
@@ -116,6 +115,12 @@ static void lay_out(const struct cv_hello *hello, struct cv_welcome *welcome)
 	welcome->event_offset = welcome->reply_offset + welcome->reply_size;
 	welcome->event_size = 0;
 	welcome->down_size = welcome->event_offset;
+}
+
+/* 0 would be no date at all: the first index is the leader's own. */
+uint64_t session_born(const struct node *node)
+{
+	return node->applied ? node->applied : 1;
 }
 
 int node_greet(struct node *node, const struct node_peer *peer,
@@ -135,6 +140,7 @@ int node_greet(struct node *node, const struct node_peer *peer,
 
 	memcpy(welcome.cluster, node->options.cluster, 16);
 	welcome.revision = store_revision(node->store);
+	welcome.born = session_born(node);
 	if (!status)
 		status = check_session(node, peer, &welcome.session_known);
 	if (!status && (node->draining || node->failed))
@@ -190,6 +196,7 @@ static void fill_handle(struct handle *handle, const struct node_peer *peer,
 	memcpy(handle->session, peer->hello.session, 16);
 	store_secret_hash(peer->hello.secret, handle->secret_hash);
 	handle->epoch = welcome->epoch;
+	handle->born = welcome->born;
 	handle->settled_below = peer->hello.settled_below;
 	handle->down = down;
 	handle->up_words = (struct cv_up_words *)(void *)(up + CV_HEADER_SIZE);
@@ -254,7 +261,10 @@ int node_attach(struct node *node, const struct node_peer *peer,
 	if (peer->hello.flags & CV_HELLO_RESUME) {
 		handle->state = HANDLE_RESUMING;
 		handle->resume_due = true;
-		handle->born = node->applied;
+		/* A session that was proposed keeps what it was born at: a new
+		 * date would let one that ended and was dropped begin again. */
+		if (peer->hello.born && peer->hello.born < welcome->born)
+			handle->born = peer->hello.born;
 		handle->epoch = peer->hello.epoch;
 		node->resumes_due = true;
 		return (int)i;

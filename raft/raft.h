@@ -170,7 +170,10 @@ struct raft_ready {
 	/*
 	 * Write these, then raft_persisted(number, last_index, last_term).
 	 * Without must_sync nothing here depends on the disk, and
-	 * raft_persisted() need not be told.
+	 * raft_persisted() need not be told. Every write carries `hard`,
+	 * changed or not: a member that found entries again, but not the
+	 * commit index under which they came, could lead with a configuration
+	 * that was replaced before they were appended.
 	 */
 	bool must_sync;
 	bool hard_changed;
@@ -264,6 +267,11 @@ int raft_transfer(struct raft *raft, uint64_t to)
 	__attribute__((warn_unused_result));
 void raft_forget_leader(struct raft *raft);
 void raft_report_unreachable(struct raft *raft, uint64_t peer);
+/*
+ * The image for `peer` was handed over whole, or was not. Every SNAPSHOT
+ * message must be reported one way or the other, also when the connection
+ * broke on the way: the core sends that peer nothing else meanwhile.
+ */
 void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
 
 /* What is to be done; false: nothing. Then raft_advance() takes it over. */

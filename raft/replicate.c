@@ -324,11 +324,16 @@ static void move_on(struct raft *raft, struct raft_progress *progress)
 		raft_progress_replicate(progress);
 		break;
 	case RAFT_SNAPSHOT:
-		/* Whichever image it took: the log reaches it again. */
-		if (progress->match + 1 < raft->log.first)
-			break;
-		raft_progress_probe(progress);
-		raft_progress_replicate(progress);
+		/*
+		 * Whichever image it took: the log reaches it again. If the
+		 * log was compacted further meanwhile, it needs another.
+		 */
+		if (progress->match + 1 >= raft->log.first) {
+			raft_progress_probe(progress);
+			raft_progress_replicate(progress);
+		} else if (progress->match >= progress->pending_snapshot) {
+			raft_progress_probe(progress);
+		}
 		break;
 	default:
 		raft_inflights_free_to(&progress->inflights, progress->match);

@@ -5,6 +5,11 @@
  * offered and waits; a follower takes over its index, term and configuration
  * at once, hands it out to be installed, and acknowledges when it is durable.
  *
+ * An image may be older than the change that made this member one: it takes
+ * it all the same, does not vote meanwhile, and finds itself in the entries
+ * that follow. (etcd refuses such an image; there it cannot occur, because it
+ * makes images at the applied index.)
+ *
  * Invariant: an image never takes back what is committed here, and never
  * replaces a log that already agrees with it.
  */
@@ -28,13 +33,6 @@ bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress)
 	message.snapshot = &progress->snapshot;
 	raft_send(raft, &message);
 	return true;
-}
-
-static bool has_member(const struct raft_conf_state *conf, uint64_t id)
-{
-	return raft_conf_has(conf->voters, conf->voter_count, id) ||
-	       raft_conf_has(conf->learners, conf->learner_count, id) ||
-	       raft_conf_has(conf->outgoing, conf->outgoing_count, id);
 }
 
 static void restore(struct raft *raft, const struct raft_snapshot *snapshot)
@@ -66,8 +64,7 @@ int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
 		return RAFT_EINVALID;
 	reply.type = RAFT_MSG_APPEND_REPLY;
 	reply.to = message->from;
-	if (snapshot->index <= raft->log.commit ||
-	    !has_member(&snapshot->conf, raft->options.id)) {
+	if (snapshot->index <= raft->log.commit) {
 		reply.log_index = raft->log.commit;
 	} else if (raft_log_matches(&raft->log, snapshot->index,
 				    snapshot->term)) {

@@ -170,7 +170,10 @@ static bool is_malformed(const struct raft *raft,
 	if (message->from == 0 || message->from == raft->options.id ||
 	    message->to != raft->options.id)
 		return true;
-	if (local ? message->term != 0 : message->term == 0)
+	/* A member that has no term yet may refuse to be asked about one. */
+	if (local ? message->term != 0
+		  : message->term == 0 &&
+			    message->type != RAFT_MSG_PRE_VOTE_REPLY)
 		return true;
 	if (message->entry_count > 0 && !message->entries)
 		return true;

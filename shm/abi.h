@@ -242,7 +242,8 @@ struct cv_hello {
 	uint64_t settled_below;
 	uint64_t clock_ns; /* CLOCK_BOOTTIME when sent */
 	char name[64]; /* for logs; may be empty */
-	uint8_t reserved[80];
+	uint64_t born; /* of the welcome; 0: nothing was ever proposed */
+	uint8_t reserved[72];
 };
 
 /* Daemon to client; with status 0 the descriptors ride along, in the order
@@ -274,7 +275,8 @@ struct cv_welcome {
 	uint32_t event_size;
 	uint32_t status_size; /* of the status page */
 	uint32_t session_known; /* 1: the cluster knows this session */
-	uint8_t reserved[112];
+	uint64_t born; /* a resume tells it back */
+	uint8_t reserved[104];
 };
 
 /* Client to daemon: close the session, nothing more will come. */

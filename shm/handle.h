@@ -177,6 +177,7 @@ struct conclave {
 	uint8_t session[16];
 	uint8_t secret[16];
 	uint64_t epoch;
+	uint64_t born; /* told by the welcome before the first proposal */
 	uint64_t *mark_page;
 	void *arrays;
 	size_t arrays_size;

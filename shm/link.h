@@ -204,6 +204,8 @@ static inline void cv_link_attach(struct conclave *c,
 	c->unflushed = 0;
 	c->armed = 0;
 	c->epoch = w->epoch;
+	if (c->window.next == 1)
+		c->born = w->born;
 	c->looked_ns = cv_env_now_coarse();
 	c->link.pins = 0;
 	c->link.error = 0;
@@ -247,6 +249,7 @@ static inline int cv_link_hello(struct conclave *c)
 	hello.epoch = c->epoch;
 	hello.min_revision = c->revision;
 	hello.settled_below = c->window.settled;
+	hello.born = c->window.next > 1 ? c->born : 0;
 	hello.clock_ns = cv_env_boot_now();
 	memcpy(hello.name, c->name, sizeof(hello.name));
 	return cv_env_send(c->link.socket, &hello, sizeof(hello));

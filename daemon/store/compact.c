@@ -107,25 +107,6 @@ static void sweep(struct store *store, uint64_t offset)
 	store->version_count--;
 }
 
-/* Shadows that a broken image left behind. */
-static bool drop_shadows(struct store *store, uint32_t *budget)
-{
-	struct tree_cursor cursor;
-	uint64_t offset;
-
-	if (store->image.phase == IMAGE_SESSIONS)
-		return true;
-	while (store->shadows.count > 0) {
-		if (!budget_spend(budget, 10))
-			return false;
-		cursor = tree_seek(&store->map, &store->shadows,
-				   (struct key){(const uint8_t *)"", 0}, false);
-		offset = tree_item(&store->map, &cursor);
-		session_drop_shadow(store, offset);
-	}
-	return true;
-}
-
 int store_compact(struct store *store, uint32_t budget)
 {
 	struct mapping *map = &store->map;
@@ -145,7 +126,11 @@ int store_compact(struct store *store, uint32_t budget)
 		store->released_swept = entry.released;
 		sweep(store, entry.version);
 	}
-	return drop_shadows(store, &budget) ? 0 : 1;
+	/* Shadows that a broken image left behind. */
+	if (store->image.phase != IMAGE_SESSIONS &&
+	    !session_drop_shadows(store, &budget))
+		return 1;
+	return 0;
 }
 
 static void break_pins(struct store *store)

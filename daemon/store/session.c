@@ -129,8 +129,8 @@ static bool too_many(const struct store *store)
 		       store->table_size;
 }
 
-int session_new(struct store *store, const uint8_t id[16],
-		const struct op_begin *begin, struct session **ret_session)
+struct session *session_make(struct store *store, const uint8_t id[16],
+			     const struct op_begin *begin)
 {
 	struct mapping *map = &store->map;
 	struct session *session;
@@ -138,8 +138,6 @@ int session_new(struct store *store, const uint8_t id[16],
 	uint64_t *table = mapping_at(map, store->table);
 	uint64_t offset;
 
-	if (too_many(store))
-		return CONCLAVE_ETOOMANY;
 	offset = mapping_take(map, mapping_class(map, sizeof(*session)));
 	session = session_at(map, offset);
 	*session = (struct session){
@@ -163,7 +161,15 @@ int session_new(struct store *store, const uint8_t id[16],
 	hash_add(&store->sum, session->hash);
 	store->session_live++;
 	store->memo = offset;
-	*ret_session = session;
+	return session;
+}
+
+int session_new(struct store *store, const uint8_t id[16],
+		const struct op_begin *begin, struct session **ret_session)
+{
+	if (too_many(store))
+		return CONCLAVE_ETOOMANY;
+	*ret_session = session_make(store, id, begin);
 	return 0;
 }
 

@@ -113,6 +113,13 @@ int session_new(struct store *store, const uint8_t id[16],
 		const struct op_begin *begin, struct session **ret_session)
 	__attribute__((warn_unused_result));
 
+/* The same, of which it is known that there is room. */
+struct session *session_make(struct store *store, const uint8_t id[16],
+			     const struct op_begin *begin);
+
+/* Whether a number may be a sequence: from 1, and far from overflow. */
+bool session_is_sequence(uint64_t sequence);
+
 /* Raises settled_below and drops the records below. */
 void session_settle(struct store *store, struct session *session,
 		    uint64_t settled_below);
@@ -122,6 +129,9 @@ void session_touch(struct store *store, struct session *session);
 
 /* Frees a shadow, wherever it came from. */
 void session_drop_shadow(struct store *store, uint64_t offset);
+
+/* Frees all shadows; false when the budget ran out before. */
+bool session_drop_shadows(struct store *store, uint32_t *budget);
 
 /* After a change of anything but the records: the state hash follows. */
 void session_rehash(struct store *store, struct session *session);

@@ -12,7 +12,7 @@ enum {
 	SEQUENCE_MAX_SHIFT = 62, /* sums of sequences do not overflow */
 };
 
-static bool is_sequence(uint64_t sequence)
+bool session_is_sequence(uint64_t sequence)
 {
 	return sequence > 0 && sequence >> SEQUENCE_MAX_SHIFT == 0;
 }
@@ -30,7 +30,9 @@ static int begin_session(struct store *store, const uint8_t id[16],
 			 const struct op_begin *begin, uint64_t settled_below,
 			 struct session **ret_session)
 {
-	if (settled_below != 1 || begin->born <= store->session_floor)
+	/* Before the first drop there is no floor, and born may be 0. */
+	if (settled_below != 1 ||
+	    (store->session_floor && begin->born <= store->session_floor))
 		return CONCLAVE_ESESSION;
 	return session_new(store, id, begin, ret_session);
 }
@@ -38,7 +40,8 @@ static int begin_session(struct store *store, const uint8_t id[16],
 /* What an operation says about itself, whatever the session. */
 static int check_sequence(const struct op_header *head)
 {
-	if (!is_sequence(head->sequence) || !is_sequence(head->settled_below))
+	if (!session_is_sequence(head->sequence) ||
+	    !session_is_sequence(head->settled_below))
 		return CONCLAVE_EBADREQ;
 	if (head->sequence < head->settled_below)
 		return CONCLAVE_ESETTLED;
@@ -174,7 +177,7 @@ void session_entry(struct store *store, uint32_t kind,
 		drop(store, session, ret_result);
 	else if (kind != ENTRY_SESSION_RESUME)
 		end(store, entry, session, ret_result);
-	else if (!is_sequence(entry->settled_below))
+	else if (!session_is_sequence(entry->settled_below))
 		ret_result->status = CONCLAVE_EBADREQ;
 	else
 		resume(store, entry, session, ret_result);

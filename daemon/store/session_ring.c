@@ -198,6 +198,20 @@ void session_drop_shadow(struct store *store, uint64_t offset)
 	mapping_give(&store->map, offset);
 }
 
+bool session_drop_shadows(struct store *store, uint32_t *budget)
+{
+	struct key least = {(const uint8_t *)"", 0};
+	struct tree_cursor cursor;
+
+	while (store->shadows.count > 0) {
+		if (!budget_spend(budget, 10))
+			return false;
+		cursor = tree_seek(&store->map, &store->shadows, least, false);
+		session_drop_shadow(store, tree_item(&store->map, &cursor));
+	}
+	return true;
+}
+
 int store_outcome(const struct store *store, const uint8_t id[16],
 		  uint64_t sequence, struct store_result *ret_result)
 {

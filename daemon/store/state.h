@@ -8,6 +8,7 @@
 
 #include "daemon/store/bounds.h"
 #include "daemon/store/hash.h"
+#include "daemon/store/load.h"
 #include "daemon/store/revlog.h"
 #include "daemon/store/session.h"
 #include "daemon/store/setting.h"
@@ -16,7 +17,7 @@
 
 enum state_limits {
 	STATE_PINS = 64, /* reads in slices at a time that compaction spares */
-	STATE_STAGE = 4352, /* the longest piece of an image but a value */
+	IMAGE_RECORD_MAX = 256, /* without key and value */
 };
 
 /* An operation, decoded: the numbers are copies, the bytes are borrowed. */
@@ -63,8 +64,10 @@ struct image {
 	uint32_t phase; /* enum image_phase */
 	uint32_t record_size; /* bytes in record */
 	uint32_t record_done;
+	uint32_t body_size; /* bytes that follow the record: a version's key */
+	uint32_t body_data; /* and value, this many, and zeros */
 	uint32_t body_done;
-	uint64_t body; /* version whose key and value follow the record; 0 */
+	uint64_t body; /* the version */
 	uint64_t stamp;
 	uint64_t compacted; /* as of the beginning */
 	uint64_t revision;
@@ -78,30 +81,7 @@ struct image {
 	bool any_session;
 	uint32_t resume_size; /* of the last key; 0: none yet */
 	uint8_t resume[OP_KEY_MAX];
-	uint8_t record[512];
-};
-
-/* The image that is being loaded. */
-struct load {
-	bool begun;
-	bool broken;
-	bool ended;
-	uint32_t stage_size;
-	uint32_t body_done;
-	uint64_t body; /* version whose value is still coming; 0 */
-	uint32_t body_type;
-	uint32_t phase; /* type of the last record */
-	uint64_t records;
-	uint64_t last_revision;
-	uint64_t session;
-	uint64_t results; /* of this session, still to come */
-	uint64_t last_sequence;
-	struct store_hash digest;
-	struct store_hash expected;
-	uint64_t logical_bytes;
-	uint32_t last_size;
-	uint8_t last[OP_KEY_MAX];
-	uint8_t stage[STATE_STAGE];
+	uint8_t record[IMAGE_RECORD_MAX];
 };
 
 struct store {

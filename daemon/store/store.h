@@ -187,13 +187,16 @@ int store_compact(struct store *store, uint32_t budget)
 
 /*
  * Pins the state as of now (between two entries); the image is then written
- * in slices while the store goes on. One at a time.
+ * in slices while the store goes on. One at a time; ended by
+ * store_image_end(), complete or not.
  */
 void store_image_begin(struct store *store);
 
 /*
  * Fills at most `room` (≥ STORE_PIECE_MIN) bytes; *ret_used may be less, also
- * 0, when the budget ran out. 1: more to come, 0: the image is complete.
+ * 0, when the budget ran out. 1: more to come, 0: the image is complete,
+ * -ECANCELED: memory got scarce and what the image had pinned was compacted;
+ * end it and begin again, and write faster.
  */
 int store_image_next(struct store *store, uint8_t *piece, uint32_t room,
 		     uint32_t budget, uint32_t *ret_used)
@@ -201,8 +204,19 @@ int store_image_next(struct store *store, uint8_t *piece, uint32_t room,
 void store_image_end(struct store *store);
 
 /*
+ * The settings in an image, from its first piece (at least 248 bytes): how a
+ * store must be made to load it. -EBADMSG: not an image.
+ */
+int store_image_settings(const void *piece, uint32_t size,
+			 struct store_settings *ret_settings)
+	__attribute__((warn_unused_result));
+
+/*
  * Loads an image into a store just made, piece by piece as they come (cut
- * anywhere). -EBADMSG: not an image, or its hash differs from its content.
+ * anywhere). The work is proportional to the size of the piece. -EBADMSG: not
+ * an image, or its hash differs from its content; -EINVAL: it is of a store
+ * with other store_address_bytes. After an error the store has to be made
+ * anew.
  */
 int store_load(struct store *store, const void *piece, uint32_t size)
 	__attribute__((warn_unused_result));

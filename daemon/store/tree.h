@@ -114,6 +114,10 @@ void tree_insert(struct mapping *map, struct tree *tree, uint64_t item,
 void tree_remove(struct mapping *map, struct tree *tree,
 		 struct tree_path *path);
 
+/* Whether a path that found nothing leads behind the last key. */
+bool tree_at_end(const struct mapping *map, const struct tree *tree,
+		 const struct tree_path *path);
+
 /* Bumps the version word of the leaf: what it led to is about to go. */
 void tree_bump(struct mapping *map, const struct tree_path *path);
 
@@ -129,8 +133,13 @@ void tree_next(const struct mapping *map, struct tree_cursor *cursor);
 void tree_replace_at(struct mapping *map, const struct tree_cursor *cursor,
 		     uint64_t item);
 
+/*
+ * Checks order, marks, bounds, occupancy and links; 0, or a line that says
+ * what is wrong. *ret_bytes: of the blocks of nodes and bounds.
+ */
 int tree_check(const struct mapping *map, const struct tree *tree,
-	       const char **ret_what) __attribute__((warn_unused_result));
+	       uint64_t *ret_bytes, const char **ret_what)
+	__attribute__((warn_unused_result));
 
 /* Negative, 0 or positive as a is less than, equal to or greater than b. */
 int key_compare(struct key a, struct key b);

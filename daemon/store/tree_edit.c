@@ -143,9 +143,8 @@ static void insert_child(const struct mapping *map, struct tree_node *parent,
 		tree_mark(tree_key(map, parent, index), parent->prefix);
 }
 
-/* Whether a path leads to the very end of the tree. */
-static bool at_right_edge(const struct mapping *map, const struct tree *tree,
-			  const struct tree_path *path)
+bool tree_at_end(const struct mapping *map, const struct tree *tree,
+		 const struct tree_path *path)
 {
 	uint32_t level;
 
@@ -169,7 +168,7 @@ static void split(struct mapping *map, const struct tree *tree,
 	uint32_t index = path->index[level + 1], at = node->count / 2u;
 
 	assert(node->count == node_max(node));
-	if (at_right_edge(map, tree, path))
+	if (tree_at_end(map, tree, path))
 		at = node->count - (level == 0 ? 1u : 2u);
 	if (level == 0)
 		bound = tree_bound_new(map, tree_key(map, node, at - 1),

@@ -70,6 +70,9 @@ static int take(struct conclave *client, struct demo_tally *tally,
 
 	if (!req && wait)
 		code = conclave_wait_any(client, -1, &req);
+	/* Nothing is outstanding, and the daemon is away: wait for it. */
+	if (code == -ENOENT)
+		return conclave_ping(client, NULL);
 	/* Away beyond the deadline: the requests keep their identity. */
 	if (code == CONCLAVE_ESTOPPED || code == CONCLAVE_EDEADLINE)
 		return 0;

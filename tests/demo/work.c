@@ -186,10 +186,12 @@ int demo_run(struct demo *demo, const struct demo_job *job, double *ret_seconds)
 	}
 	while (reap(&left, pids, &code)) {
 		show(demo, job, start);
-		if (*demo->interrupted && !code) {
+		if (*demo->interrupted && !code)
 			code = -EINTR;
+		if (!code)
+			code = first_error(demo, job->count);
+		if (code)
 			end_all(pids);
-		}
 		if (job->during && !code)
 			code = job->during(demo, job->context);
 	}

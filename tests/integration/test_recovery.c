@@ -1,8 +1,8 @@
 /*
  * The daemon is killed with some 24 MiB in flight and started again before
- * the dead one was reaped, so its last writes may still be landing. Whatever
- * was acknowledged is there, whatever was in doubt is settled one way, and a
- * look agrees.
+ * the dead one was reaped, so its last writes may still be landing; or it is
+ * told to stop. Whatever was acknowledged is there, whatever was in doubt is
+ * settled one way, and a look agrees.
  */
 #include "tests/integration/support.h"
 
@@ -129,6 +129,14 @@ static void replace_daemon(void)
 	ck_assert_int_eq(waitpid(dead, NULL, 0), dead);
 }
 
+/* The stop is clean whatever is in flight: taken is answered, the rest waits
+ * in the rings for the next one. */
+static void stop_daemon_and_go_on(void)
+{
+	ck_assert_int_eq(daemon_process_stop(&daemon_), 0);
+	ck_assert_int_eq(daemon_process_again(&daemon_), 0);
+}
+
 /* Every request that is still flying comes down. */
 static void settle(uint32_t handle)
 {
@@ -172,21 +180,21 @@ static void compare(uint32_t handle)
 	}
 }
 
-static void fly_and_crash(uint32_t until)
+static void fly_and(void (*replace)(void), uint32_t until)
 {
 	memset(fates, FATE_FLYING, sizeof(fates));
 	acknowledged = 0;
 	for (uint32_t i = 0; i < HANDLES; i++)
 		submit_all(i);
 	take_until(until);
-	replace_daemon();
+	replace();
 	for (uint32_t i = 0; i < HANDLES; i++)
 		settle(i);
 	for (uint32_t i = 0; i < HANDLES; i++)
 		compare(i);
 }
 
-static void crash_with(const char *engine)
+static void go_through(const char *engine, void (*replace)(void))
 {
 	static const uint32_t moments[] = {0, 1, 40, 200, 400};
 
@@ -197,7 +205,7 @@ static void crash_with(const char *engine)
 	open_handles();
 	for (round_ = 0; round_ < sizeof(moments) / sizeof(moments[0]);
 	     round_++)
-		fly_and_crash(moments[round_]);
+		fly_and(replace, moments[round_]);
 	close_handles();
 	ck_assert_int_eq(daemon_process_stop(&daemon_), 0);
 }
@@ -207,15 +215,33 @@ static void remove_daemon(void)
 	daemon_process_remove(&daemon_);
 }
 
+/* Each test is a process of its own, and ends here, passed or not. */
+static void be_tidy(void)
+{
+	ck_assert_int_eq(atexit(remove_daemon), 0);
+}
+
 START_TEST(what_was_acknowledged_survives_kill_on_io_uring)
 {
-	crash_with("--engine=auto");
+	go_through("--engine=auto", replace_daemon);
 }
 END_TEST
 
 START_TEST(what_was_acknowledged_survives_kill_on_the_plain_engine)
 {
-	crash_with("--engine=plain");
+	go_through("--engine=plain", replace_daemon);
+}
+END_TEST
+
+START_TEST(a_clean_stop_loses_nothing_on_io_uring)
+{
+	go_through("--engine=auto", stop_daemon_and_go_on);
+}
+END_TEST
+
+START_TEST(a_clean_stop_loses_nothing_on_the_plain_engine)
+{
+	go_through("--engine=plain", stop_daemon_and_go_on);
 }
 END_TEST
 
@@ -225,10 +251,12 @@ int main(void)
 	TCase *tests = tcase_create("recovery");
 
 	tcase_set_timeout(tests, SUPPORT_TIMEOUT_S);
-	tcase_add_checked_fixture(tests, NULL, remove_daemon);
+	tcase_add_checked_fixture(tests, be_tidy, NULL);
 	tcase_add_test(tests, what_was_acknowledged_survives_kill_on_io_uring);
 	tcase_add_test(tests,
 		       what_was_acknowledged_survives_kill_on_the_plain_engine);
+	tcase_add_test(tests, a_clean_stop_loses_nothing_on_io_uring);
+	tcase_add_test(tests, a_clean_stop_loses_nothing_on_the_plain_engine);
 	suite_add_tcase(suite, tests);
 	return support_main(suite);
 }

@@ -22,8 +22,8 @@
  * TSO keeps: no one stores and then loads another's word, so interleaving
  * steps is all that the hardware can add, and there are no store buffers.
  *
- * Tags: [C1] the claim word, QUEUED, TAKEN, CANCELLED; [C2] the slot's
- * generation, release and acquire (waiting.pml calls it [W1]).
+ * Tags: [C1] the claim word, QUEUED, TAKEN, CANCELLED; [R2] the slot's
+ * generation, release and acquire.
  *
  * Proven: a cancel that won is never proposed, a request is proposed at most
  * once, each TAKEN is posted exactly once, an answer of one generation is
@@ -132,7 +132,7 @@ active proctype client()
 		}
 		ring!s, generation[s], r, count
 	:: atomic {
-		ANSWERED(0) || ANSWERED(1) ->			/* [C2] */
+		ANSWERED(0) || ANSWERED(1) ->			/* [R2] */
 		if
 		:: ANSWERED(0) -> s = 0
 		:: ANSWERED(1) -> s = 1
@@ -231,7 +231,7 @@ inline post(q)
 	room[taken_room[q]] = q;
 	posted_request[taken_slot[q]] = q;
 #ifndef POST_FIRST
-	posted_generation[taken_slot[q]] = taken_generation[q];	/* [C2] */
+	posted_generation[taken_slot[q]] = taken_generation[q];	/* [R2] */
 #endif
 }
 

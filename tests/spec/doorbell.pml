@@ -19,7 +19,7 @@
  * event like its eventfd. One spurious wake (a timer, a finished write) may
  * come at any time.
  *
- * Tags: [D1] the record's length word, release and acquire; [D2] the two
+ * Tags: [R1] the record's length word, release and acquire; [F1] the two
  * full fences, one of the client and one of the daemon, partners.
  *
  * Proven: no state in which the daemon is in the kernel, a record is visible
@@ -102,11 +102,11 @@ proctype client(byte me)
 		:: count < RECORDS ->
 			count++;
 			d_step {
-				tail_stores[me]!count;		/* [D1] */
+				tail_stores[me]!count;		/* [R1] */
 				owes[me] = true
 			}
 #ifndef NO_CLIENT_FENCE
-			empty(tail_stores[me]);			/* [D2] */
+			empty(tail_stores[me]);			/* [F1] */
 #endif
 			if
 			:: sleeping ->
@@ -152,7 +152,7 @@ active proctype daemon()
 			event[1] = false
 		}
 		if
-		:: seen[0] = tail[0]				/* [D1] */
+		:: seen[0] = tail[0]				/* [R1] */
 		:: seen[1] = tail[1]
 		:: skip
 		fi;
@@ -163,7 +163,7 @@ active proctype daemon()
 #endif
 		sleeping_stores!1;
 #ifndef NO_DAEMON_FENCE
-		empty(sleeping_stores);				/* [D2] */
+		empty(sleeping_stores);				/* [F1] */
 #endif
 #ifndef NO_RECHECK
 		if

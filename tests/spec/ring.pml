@@ -26,7 +26,7 @@
  * would only be a slower client. A client that dies at any store is one that
  * stops there; each prefix is among the states.
  *
- * Tags: [R1] the length word, release and acquire; [R2] the head, release
+ * Tags: [R1] the length word, release and acquire; [R3] the head, release
  * (after the copy) and acquire (before the room is written).
  *
  * Proven: what the daemon reads as a record was published there, whole, with
@@ -56,7 +56,7 @@ byte first[CELLS];
 byte rest[CELLS];
 
 /* down */
-byte head;		/* [R2] released positions */
+byte head;		/* [R3] released positions */
 
 /* The client's own. */
 byte tail;
@@ -140,10 +140,10 @@ active proctype client()
 			fi
 		}
 		if
-		:: USED(head) + size <= ROOM			/* [R2] */
+		:: USED(head) + size <= ROOM			/* [R3] */
 		:: USED(head) + size > ROOM ->
 			NOTE(stuck, true);
-			USED(head) + size <= ROOM		/* [R2] */
+			USED(head) + size <= ROOM		/* [R3] */
 		fi;
 
 #ifdef LENGTH_FIRST
@@ -267,6 +267,6 @@ active proctype daemon()
 			break
 		od
 	:: head != next ->
-		head = next					/* [R2] */
+		head = next					/* [R3] */
 	od
 }

@@ -22,8 +22,8 @@
  * `armed` for `waiting`: the same steps, and a counter that keeps what the
  * word's value keeps here.
  *
- * Tags: [W1] the slot's generation, release and acquire; [W2] the two full
- * fences, partners; [W3] the completion word, release and acquire.
+ * Tags: [R2] the slot's generation, release and acquire; [F2] the two full
+ * fences, partners; [R4] the completion word, release and acquire.
  *
  * Proven: the client gets both answers each time and never sleeps for good
  * (no invalid end state; in LIVE, it always returns).
@@ -98,7 +98,7 @@ active proctype client()
 		fi;
 		want = first;
 		do
-		:: slot[want] == round ->			/* [W1] */
+		:: slot[want] == round ->			/* [R2] */
 			answered++;
 			if
 			:: want == first -> want = 1 - first
@@ -106,14 +106,14 @@ active proctype client()
 			fi
 		:: slot[want] != round ->
 #ifndef VALUE_AFTER
-			value = word;				/* [W3] */
+			value = word;				/* [R4] */
 #endif
 			waiting_stores!1;
 #ifndef NO_CLIENT_FENCE
-			empty(waiting_stores);			/* [W2] */
+			empty(waiting_stores);			/* [F2] */
 #endif
 			if
-			:: slot[want] == round ->		/* [W1] */
+			:: slot[want] == round ->		/* [R2] */
 				goto up
 			:: slot[want] != round
 			fi;
@@ -166,7 +166,7 @@ active proctype daemon()
 		if
 		:: posted[next] < asked[next] ->
 			d_step {
-				down_stores!next, asked[next];	/* [W1] */
+				down_stores!next, asked[next];	/* [R2] */
 				posted[next] = asked[next];
 				any = true
 			}
@@ -176,7 +176,7 @@ active proctype daemon()
 		if
 		:: posted[next] < asked[next] ->
 			d_step {
-				down_stores!next, asked[next];	/* [W1] */
+				down_stores!next, asked[next];	/* [R2] */
 				posted[next] = asked[next]
 			}
 		:: any ->
@@ -184,10 +184,10 @@ active proctype daemon()
 		fi;
 		d_step { any = false; next = 0 }
 #if !defined(NO_ADVANCE) && !defined(ADVANCE_FIRST)
-		down_stores!WORD, count;			/* [W3] */
+		down_stores!WORD, count;			/* [R4] */
 #endif
 #ifndef NO_DAEMON_FENCE
-		empty(down_stores);				/* [W2] */
+		empty(down_stores);				/* [F2] */
 #endif
 #ifndef LOOK_FIRST
 		wake = waiting;
