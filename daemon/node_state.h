@@ -119,6 +119,8 @@ struct handle {
 	uint64_t proposals_published;
 	uint64_t controls_published;
 	uint32_t slot_count;
+	uint32_t request_max;
+	uint32_t reads; /* parked or running */
 	uint32_t reply_offset;
 	uint32_t reply_size;
 	uint64_t drained; /* highest sequence seen in the ring */

@@ -205,6 +205,7 @@ static void fill_handle(struct handle *handle, const struct node_peer *peer,
 	handle->claims = (uint64_t *)(void *)(up + CV_CLAIMS_OFFSET);
 	handle->slots = (struct cv_slot *)(void *)(down + CV_SLOTS_OFFSET);
 	handle->slot_count = welcome->slots;
+	handle->request_max = welcome->request_max;
 	handle->reply_offset = welcome->reply_offset;
 	handle->reply_size = welcome->reply_size;
 	cv_ring_reader_init(&handle->proposals, up + welcome->proposal_offset,
