@@ -75,7 +75,7 @@ static void copy_head(const struct cv_peek *peek, struct cv_request *ret_head)
 
 /* What is the same for all kinds: against the record and the reply area. */
 static int32_t check_head(const struct handle *handle,
-			   const struct cv_request *head)
+			  const struct cv_request *head)
 {
 	uint64_t body = (uint64_t)head->key_size + head->value_size;
 

@@ -174,6 +174,13 @@ static bool is_orphan(const struct node *node, const struct node_read *read)
 	       handle->state != HANDLE_OPEN;
 }
 
+/* What it waits for will not come any more: the rings are left as they are. */
+static bool is_too_late(const struct node *node, const struct node_read *read)
+{
+	return node->draining && node->request_head == node->request_tail &&
+	       (!read->linearizable || read->confirmed);
+}
+
 /* True when the read needs no more attention. */
 static bool serve(struct node *node, struct node_read *read, uint32_t *budget)
 {
@@ -185,6 +192,11 @@ static bool serve(struct node *node, struct node_read *read, uint32_t *budget)
 	}
 	if (runnable(node, handle, read))
 		return *budget && run(node, handle, read, budget);
+	if (is_too_late(node, read)) {
+		reply_refuse(node, handle, read->slot, read->generation,
+			     CONCLAVE_ESTOPPED);
+		return true;
+	}
 	if (read->deadline_ns && node->now_ns > read->deadline_ns) {
 		reply_refuse(node, handle, read->slot, read->generation,
 			     CONCLAVE_ECANCELLED);

@@ -289,10 +289,9 @@ static inline void peer_map(struct peer *peer)
 		(struct cv_down_words *)(void *)(peer->down + CV_HEADER_SIZE);
 	peer->claims = (uint64_t *)(void *)(peer->up + CV_CLAIMS_OFFSET);
 	peer->slots = (struct cv_slot *)(void *)(peer->down + CV_SLOTS_OFFSET);
-	cv_ring_writer_init(&peer->proposals,
-			    peer->up + welcome->proposal_offset,
-			    welcome->proposal_size,
-			    &peer->down_words->proposal_head);
+	cv_ring_writer_init(
+		&peer->proposals, peer->up + welcome->proposal_offset,
+		welcome->proposal_size, &peer->down_words->proposal_head);
 	cv_ring_writer_init(&peer->controls, peer->up + welcome->control_offset,
 			    welcome->control_size,
 			    &peer->down_words->control_head);

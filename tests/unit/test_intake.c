@@ -288,8 +288,12 @@ END_TEST
 START_TEST(sizes_beyond_the_record_are_refused)
 {
 	static const uint32_t sizes[][2] = {
-		{1, 200},	   {1, UINT32_MAX}, {UINT32_MAX, 1},
-		{CV_KEY_MAX, 1},   {49, 0},	    {0x80000000u, 0x80000000u},
+		{1, 200},
+		{1, UINT32_MAX},
+		{UINT32_MAX, 1},
+		{CV_KEY_MAX, 1},
+		{49, 0},
+		{0x80000000u, 0x80000000u},
 		{1, 0xffffffffu - 78},
 	};
 	struct cv_request head;
