@@ -94,8 +94,9 @@ static bool is_full(const struct node *node, uint32_t size)
 	if (waiting && waiting + size > node->options.uncommitted_max)
 		return true;
 	/* The rest of the window is for the node's own entries. */
-	return window + node->sealed_count >=
-	       node->options.entries_max - node->options.entries_max / 8;
+	return window + node->sealed_count + node->options.entries_max / 8 +
+		       WINDOW_RESERVE >=
+	       node->options.entries_max;
 }
 
 uint8_t *batch_room(struct node *node, uint32_t size)

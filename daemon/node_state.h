@@ -27,6 +27,7 @@ enum node_state_limits {
 	HOT_PASSES = 2000, /* how long a quiet handle stays hot */
 	APPLY_BUDGET = 4000,
 	APPLY_SLICE = 64,
+	WINDOW_RESERVE = 16, /* entries, and an eighth of the window */
 	READ_BUDGET = 2000,
 	COMPACT_BUDGET = 500,
 	IMAGE_BUDGET = 1000,
@@ -238,6 +239,7 @@ struct node {
 	bool image_done;
 	uint64_t compacted_to;
 	uint64_t cut_last; /* where a cut was proposed last, about */
+	uint64_t cut_ns; /* when the window may ask for the next */
 
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;

@@ -29,6 +29,7 @@ enum {
 	REPLAY_BUDGET = 1 << 20,
 	RETENTION_STEPS = 60,
 	LOG_TICK_MS = 100,
+	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
 	MS = 1000000,
 };
 
@@ -133,7 +134,8 @@ static bool window_due(const struct node *node)
 
 	return !wal_snapshot_active(node->wal) &&
 	       node->supplied - node->compacted_to > size / 2 &&
-	       node->supplied - node->cut_last > size / 32;
+	       (node->supplied - node->cut_last > size / 32 ||
+		node->now_ns >= node->cut_ns);
 }
 
 static void cut_when_due(struct node *node)
@@ -144,8 +146,10 @@ static void cut_when_due(struct node *node)
 	if (!wal_snapshot_due(node->wal) && !window_due(node))
 		return;
 	node->cut_due = batch_own(node, ENTRY_SNAPSHOT_CUT, NULL, 0, -1);
-	if (node->cut_due)
-		node->cut_last = node->supplied;
+	if (!node->cut_due)
+		return;
+	node->cut_last = node->supplied;
+	node->cut_ns = node->now_ns + CUT_PAUSE_MS * MS;
 }
 
 static void compact_log(struct node *node)

@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,7 @@ struct rig {
 	struct disk_op *kept; /* operations that the disk sits on */
 	struct disk_op *kept_last;
 	bool keeps;
+	uint32_t keep_kinds; /* bits 1 << enum disk_op_kind */
 	struct wal_options wal_options;
 	struct wal_report report;
 	struct wal *wal;
@@ -161,25 +163,44 @@ static inline void rig_release(struct rig *rig)
 	mem_disk_free(rig->disk);
 }
 
+static inline void rig_append(struct disk_op **first, struct disk_op **last,
+			      struct disk_op *op)
+{
+	op->next = NULL;
+	if (*first)
+		(*last)->next = op;
+	else
+		*first = op;
+	*last = op;
+}
+
 /* What was submitted in this turn joins what the disk sits on. */
 static inline void rig_keep(struct rig *rig)
 {
-	if (!rig->disk->first)
-		return;
-	if (rig->kept)
-		rig->kept_last->next = rig->disk->first;
-	else
-		rig->kept = rig->disk->first;
-	rig->kept_last = rig->disk->last;
+	struct disk_op *op = rig->disk->first, *next;
+
 	rig->disk->first = NULL;
 	rig->disk->last = NULL;
+	for (; op; op = next) {
+		next = op->next;
+		if (rig->keep_kinds >> op->kind & 1)
+			rig_append(&rig->kept, &rig->kept_last, op);
+		else
+			rig_append(&rig->disk->first, &rig->disk->last, op);
+	}
 }
 
-/* From now on the disk finishes nothing; what it has begun, too. */
-static inline void rig_stall(struct rig *rig)
+/* From now on the disk finishes nothing of these kinds. */
+static inline void rig_stall_kinds(struct rig *rig, uint32_t kinds)
 {
 	rig->keeps = true;
+	rig->keep_kinds = kinds;
 	rig_keep(rig);
+}
+
+static inline void rig_stall(struct rig *rig)
+{
+	rig_stall_kinds(rig, UINT32_MAX);
 }
 
 static inline void rig_unstall(struct rig *rig)
@@ -200,6 +221,7 @@ static inline int rig_turn(struct rig *rig)
 	int work;
 
 	rig->now_ns += RIG_STEP_NS;
+	rig->disk->history_count = 0; /* nobody asks for it */
 	work = node_turn(rig->node, rig->now_ns, true);
 	if (rig->keeps)
 		rig_keep(rig);
