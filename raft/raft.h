@@ -283,6 +283,12 @@ void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
  * raft_ready() says it all again.
  */
 bool raft_has_ready(const struct raft *raft);
+
+/*
+ * Whether the next ready asks for a write. Who cannot write now asks this
+ * first: a ready that was handed out must be advanced.
+ */
+bool raft_must_sync(const struct raft *raft);
 void raft_ready(struct raft *raft, struct raft_ready *ret_ready);
 void raft_advance(struct raft *raft);
 

@@ -145,8 +145,9 @@ static bool hard_changed(const struct raft *raft)
 	       raft->log.commit != raft->shown_hard.commit;
 }
 
-static bool must_sync(const struct raft *raft)
+bool raft_must_sync(const struct raft *raft)
 {
+	assert(raft);
 	return raft->term != raft->shown_hard.term ||
 	       raft->vote != raft->shown_hard.vote ||
 	       raft->log.handed < raft->log.last ||
@@ -163,8 +164,8 @@ bool raft_has_ready(const struct raft *raft)
 {
 	return raft->outbox_count > 0 || raft->read_count > 0 ||
 	       raft->withheld_taken < raft->withheld_end ||
-	       soft_changed(raft) || hard_changed(raft) || must_sync(raft) ||
-	       raft_log_has_apply(&raft->log);
+	       soft_changed(raft) || hard_changed(raft) ||
+	       raft_must_sync(raft) || raft_log_has_apply(&raft->log);
 }
 
 void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
@@ -173,7 +174,7 @@ void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
 	struct raft_ready ready = {0};
 
 	ready.number = raft->number + 1;
-	ready.must_sync = must_sync(raft);
+	ready.must_sync = raft_must_sync(raft);
 	ready.hard_changed = hard_changed(raft);
 	ready.hard.term = raft->term;
 	ready.hard.vote = raft->vote;
@@ -223,7 +224,7 @@ static void release_free(struct raft *raft)
 {
 	uint64_t kept = raft->withheld_taken;
 
-	if (raft->record_begin != raft->record_end || must_sync(raft))
+	if (raft->record_begin != raft->record_end || raft_must_sync(raft))
 		return;
 	for (uint64_t i = kept; i < raft->withheld_end; i++) {
 		const struct raft_message *m = withheld_slot(raft, i);
@@ -266,7 +267,7 @@ static void fill_record(struct raft *raft, struct raft_record *record)
 	struct raft_log *log = &raft->log;
 
 	record->number = ++raft->number;
-	record->must_sync = must_sync(raft) || record->must_sync;
+	record->must_sync = raft_must_sync(raft) || record->must_sync;
 	record->term = raft->term;
 	record->handed_last = log->last;
 	record->last_index = 0;
