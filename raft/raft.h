@@ -286,7 +286,7 @@ bool raft_has_ready(const struct raft *raft);
 
 /*
  * Whether the next ready asks for a write. Who cannot write now asks this
- * first: a ready that was handed out must be advanced.
+ * first, and takes what raft_ready_light() has.
  */
 bool raft_must_sync(const struct raft *raft);
 void raft_ready(struct raft *raft, struct raft_ready *ret_ready);
