@@ -85,8 +85,10 @@ EXPLORE = $(wildcard tests/explore/*.c)
 SIM = $(wildcard tests/sim/*.c)
 UNIT = $(wildcard tests/unit/test_*.c)
 UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
-# A disk in memory, in the place of wal/disk*.c: for tests called test_mem*.
+# A disk in memory, in the place of wal/disk*.c, for tests that include it.
 MEMORY_DISK = tests/unit/support_disk.c
+ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
+	$(shell grep -lE 'support_(disk|node|wal)\.h' $(UNIT) /dev/null))))
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
@@ -164,7 +166,7 @@ build/$(1)/%.o: %.c build/$(1)/flags | build/headers
 $$(call objects,$(1),$(SIM)): OF_OBJECT = -DCONCLAVE_SIM_ENV
 $$(call objects,$(1),$(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) \
 	$(INTEGRATION_SUPPORT)): OF_OBJECT = $$(CHECK_CFLAGS) \
-	-Wframe-larger-than=65536
+	-Wframe-larger-than=1048576
 $$(call objects,$(1),$(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) \
 	$(INTEGRATION_SUPPORT)): | build/headers-of-tests
 
@@ -217,14 +219,15 @@ $(call home,$(1))/sim: $$(call objects,$(1),$(SIM)) build/$(1)/pure.a
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a -lm
 
-build/$(1)/unit/test_mem%: build/$(1)/tests/unit/test_mem%.o \
-		$$(call objects,$(1),$(UNIT_SUPPORT)) $$($(1).archives)
+$(addprefix build/$(1)/unit/,$(ON_MEMORY_DISK)): build/$(1)/unit/%: \
+		build/$(1)/tests/unit/%.o $$(call objects,$(1),$(UNIT_SUPPORT)) $$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a \
 		$$(CHECK_LIBS) -lpthread -lm
 
-build/$(1)/unit/%: build/$(1)/tests/unit/%.o \
+$(addprefix build/$(1)/unit/,$(filter-out $(ON_MEMORY_DISK),\
+		$(UNIT_NAMES))): build/$(1)/unit/%: build/$(1)/tests/unit/%.o \
 		$$(call objects,$(1),$(filter-out $(MEMORY_DISK),\
 			$(UNIT_SUPPORT))) $$($(1).archives)
 	@mkdir -p $$(@D)

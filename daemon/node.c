@@ -182,29 +182,32 @@ static void hold(struct node *node, uint64_t last_index)
 	node->buffer = NULL;
 }
 
-/* Writes what a ready asks for; false: the disk cannot take it now. */
-static bool persist(struct node *node, const struct raft_ready *ready)
+/* All entries have bytes, and the disk can take a record. */
+static bool can_persist(const struct node *node)
+{
+	return wal_can_append(node->wal) &&
+	       !raft_entry_at(node->raft, node->supplied + 1) &&
+	       node->held_tail - node->held_head < HELD_MAX;
+}
+
+/* Writes what a ready asks for. */
+static void persist(struct node *node, const struct raft_ready *ready)
 {
 	struct wal_buffer *buffer = ready->append_first ? node->buffer : NULL;
 	int code;
 
 	if (!ready->must_sync)
-		return true;
-	if (!wal_can_append(node->wal) ||
-	    (ready->append_first && node->supplied < ready->append_last) ||
-	    node->held_tail - node->held_head == HELD_MAX)
-		return false;
+		return;
+	assert(!ready->append_first || node->supplied == ready->append_last);
 	code = wal_append(node->wal, buffer, &ready->hard, ready->append_first,
 			  ready->append_last, ready->number);
-	if (code)
-		return false;
+	assert(!code); /* wal_can_append() promised it */
 	node->append_ns = node->now_ns;
 	node->status->log_records++;
 	if (buffer) {
 		node->status->log_bytes += buffer->used;
 		hold(node, ready->append_last);
 	}
-	return true;
 }
 
 static void confirm_reads(struct node *node, const struct raft_ready *ready)
@@ -244,6 +247,8 @@ static void take_ready(struct node *node, const struct raft_ready *ready)
 		/* What another leader may have dropped is proposed again. */
 		node->compacting = 0;
 		node->cut_due = false;
+		/* What was asked of another leadership is asked again. */
+		node->read_round_due = node->read_count > 0;
 	}
 	node->commit = ready->hard.commit;
 	if (ready->apply_last)
@@ -266,9 +271,10 @@ static void decide(struct node *node)
 		batch_supply(node);
 		if (!raft_has_ready(node->raft))
 			return;
-		raft_ready(node->raft, &ready);
-		if (!persist(node, &ready))
+		if (raft_must_sync(node->raft) && !can_persist(node))
 			return;
+		raft_ready(node->raft, &ready);
+		persist(node, &ready);
 		take_ready(node, &ready);
 	}
 }

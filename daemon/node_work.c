@@ -28,6 +28,8 @@ enum {
 	SNAPSHOT_FORMAT = 1,
 	REPLAY_BUDGET = 1 << 20,
 	RETENTION_STEPS = 60,
+	LOG_TICK_MS = 100,
+	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
 	MS = 1000000,
 };
 
@@ -105,6 +107,12 @@ static void write_image(struct node *node)
 
 	if (!node->snapshotting || node->image_done)
 		return;
+	if (!wal_snapshot_active(node->wal)) {
+		/* The disk was too full for it: another is due later. */
+		store_image_end(node->store);
+		node->snapshotting = false;
+		return;
+	}
 	piece = wal_snapshot_room(node->wal, &room);
 	if (!piece || room < STORE_PIECE_MIN)
 		return;
@@ -119,12 +127,29 @@ static void write_image(struct node *node)
 	node->snapshotting = false;
 }
 
+/* Many small entries fill Raft's window before their bytes are many. */
+static bool window_due(const struct node *node)
+{
+	uint32_t size = node->options.entries_max;
+
+	return !wal_snapshot_active(node->wal) &&
+	       node->supplied - node->compacted_to > size / 2 &&
+	       (node->supplied - node->cut_last > size / 32 ||
+		node->now_ns >= node->cut_ns);
+}
+
 static void cut_when_due(struct node *node)
 {
 	if (!node_leads(node) || node->cut_due || node->snapshotting ||
-	    node->draining || !wal_snapshot_due(node->wal))
+	    node->draining)
+		return;
+	if (!wal_snapshot_due(node->wal) && !window_due(node))
 		return;
 	node->cut_due = batch_own(node, ENTRY_SNAPSHOT_CUT, NULL, 0, -1);
+	if (!node->cut_due)
+		return;
+	node->cut_last = node->supplied;
+	node->cut_ns = node->now_ns + CUT_PAUSE_MS * MS;
 }
 
 static void compact_log(struct node *node)
@@ -208,6 +233,10 @@ static void keep_size(struct node *node)
 void work_background(struct node *node)
 {
 	wal_work(node->wal);
+	if (node->now_ns >= node->log_due_ns) {
+		wal_tick(node->wal);
+		node->log_due_ns = node->now_ns + LOG_TICK_MS * MS;
+	}
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);

@@ -146,8 +146,9 @@ static bool hard_changed(const struct raft *raft)
 	       raft->log.commit != raft->shown_hard.commit;
 }
 
-static bool must_sync(const struct raft *raft)
+bool raft_must_sync(const struct raft *raft)
 {
+	assert(raft);
 	return raft->term != raft->shown_hard.term ||
 	       raft->vote != raft->shown_hard.vote ||
 	       raft->log.handed < raft->log.last ||
@@ -164,8 +165,8 @@ bool raft_has_ready(const struct raft *raft)
 {
 	return raft->outbox_count > 0 || raft->read_count > 0 ||
 	       raft->withheld_taken < raft->withheld_end ||
-	       soft_changed(raft) || hard_changed(raft) || must_sync(raft) ||
-	       raft_log_has_apply(&raft->log);
+	       soft_changed(raft) || hard_changed(raft) ||
+	       raft_must_sync(raft) || raft_log_has_apply(&raft->log);
 }
 
 void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
@@ -175,7 +176,7 @@ void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
 
 	assert(!raft->ready_open);
 	ready.number = raft->number + 1;
-	ready.must_sync = must_sync(raft);
+	ready.must_sync = raft_must_sync(raft);
 	ready.hard_changed = hard_changed(raft);
 	ready.hard.term = raft->term;
 	ready.hard.vote = raft->vote;
@@ -206,7 +207,7 @@ static void release_free(struct raft *raft)
 {
 	uint64_t kept = raft->withheld_taken;
 
-	if (raft->record_begin != raft->record_end || must_sync(raft))
+	if (raft->record_begin != raft->record_end || raft_must_sync(raft))
 		return;
 	for (uint64_t i = kept; i < raft->withheld_end; i++) {
 		const struct raft_message *m = withheld_slot(raft, i);
@@ -250,7 +251,7 @@ static void fill_record(struct raft *raft, struct raft_record *record)
 	struct raft_log *log = &raft->log;
 
 	record->number = ++raft->number;
-	record->must_sync = must_sync(raft) || record->must_sync;
+	record->must_sync = raft_must_sync(raft) || record->must_sync;
 	record->term = raft->term;
 	record->handed_last = log->last;
 	record->last_index = 0;
@@ -312,6 +313,13 @@ void raft_record_stable(struct raft *raft, const struct raft_record *record)
 		raft_snapshot_durable(raft, record->snapshot_index);
 }
 
+static void receive_own(struct raft *raft, const struct raft_message *message)
+{
+	int err = raft_step(raft, message);
+
+	assert(err == 0);
+}
+
 static void record_release(struct raft *raft)
 {
 	struct raft_record record =
@@ -323,7 +331,7 @@ static void record_release(struct raft *raft)
 			*withheld_slot(raft, raft->withheld_begin++);
 
 		if (message.to == raft->options.id)
-			(void)raft_step(raft, &message); /* ours is never bad */
+			receive_own(raft, &message);
 		else
 			outbox_put(raft, &message);
 	}
@@ -373,7 +381,9 @@ void raft_persisted(struct raft *raft, uint64_t number, uint64_t index,
 
 void raft_applied_to(struct raft *raft, uint64_t index)
 {
+	const struct raft_entry leave = {.kind = ENTRY_CONF_V2};
 	struct raft_log *log = &raft->log;
+	int err;
 
 	if (index > log->applied)
 		raft_reduce_uncommitted(raft, raft_log_applied_to(log, index));
@@ -381,8 +391,8 @@ void raft_applied_to(struct raft *raft, uint64_t index)
 	    raft->role != RAFT_LEADER)
 		return;
 	/* Refused while leadership is handed over; the next apply asks again. */
-	(void)raft_propose_lead(raft,
-				&(struct raft_entry){.kind = ENTRY_CONF_V2});
+	err = raft_propose_lead(raft, &leave);
+	(void)err;
 }
 
 void raft_applied(struct raft *raft, uint64_t index)

@@ -40,9 +40,8 @@ static void reopen(uint32_t slots, uint32_t ring, uint32_t flags)
 	options.timeout_ms = 20000;
 	options.slots = slots;
 	options.proposal_size = ring;
-	options.control_size = ring;
 	options.request_max = ring / 8;
-	options.reply_size = ring;
+	options.reply_size = 8192;
 	options.flags = flags;
 	open_with(&options);
 }
