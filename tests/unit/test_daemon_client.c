@@ -258,13 +258,19 @@ START_TEST(a_welcome_to_nobody_fails_without_a_signal)
 }
 END_TEST
 
+static void wait_for_ever(void)
+{
+	for (;;)
+		(void)pause();
+}
+
 START_TEST(a_process_is_dead_when_it_has_ended_and_not_before)
 {
 	pid_t child = fork();
 
 	ck_assert_int_ge(child, 0);
-	while (child == 0)
-		(void)pause();
+	if (child == 0)
+		wait_for_ever();
 	client.process = (int)syscall(SYS_pidfd_open, child, 0);
 	ck_assert_int_ge(client.process, 0);
 	ck_assert(!client_is_dead(&client));
