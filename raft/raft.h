@@ -127,8 +127,10 @@ struct raft_message {
 	uint64_t log_index; /* entry before the first, or what is answered */
 	uint64_t log_term;
 	uint64_t commit;
+	uint64_t commit_term; /* votes and their refusals: of entry `commit` */
 	uint64_t reject_hint;
-	uint64_t round; /* heartbeat round, or ReadIndex counter */
+	/* Heartbeat round; context of a READ_INDEX; member a TRANSFER names. */
+	uint64_t round;
 	uint64_t first_index;
 	uint32_t entry_count;
 	const struct raft_entry *entries;
@@ -152,6 +154,7 @@ struct raft_options {
 	bool forwarding;
 	bool step_down_on_removal;
 	bool skip_conf_validation;
+	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	uint32_t entries_max; /* window of descriptors since the snapshot */
 	uint32_t messages_max; /* outbox */
@@ -165,7 +168,14 @@ struct raft_options {
 
 struct raft_ready {
 	uint64_t number; /* names this one; tell raft_persisted() */
-	/* Write these, then raft_persisted(number, last_index, last_term). */
+	/*
+	 * Write these, then raft_persisted(number, last_index, last_term).
+	 * Without must_sync nothing here depends on the disk, and
+	 * raft_persisted() need not be told. Every write carries `hard`,
+	 * changed or not: a member that found entries again, but not the
+	 * commit index under which they came, could lead with a configuration
+	 * that was replaced before they were appended.
+	 */
 	bool must_sync;
 	bool hard_changed;
 	struct raft_hard_state hard;
@@ -188,7 +198,7 @@ struct raft_ready {
 
 struct raft_lease {
 	uint64_t term; /* 0: no lease */
-	uint64_t end_tick;
+	uint64_t end_tick; /* in calls of raft_tick() since birth */
 };
 
 struct raft_status {
@@ -209,7 +219,9 @@ size_t raft_memory_size(const struct raft_options *options);
 /*
  * Makes a core in `memory` (raft_memory_size() bytes, aligned 64, lent for
  * the core's life). `hard`, `snapshot` are what recovery found (zeros and
- * index 0 for a fresh member: then `snapshot->conf` alone says who votes).
+ * index 0 for a fresh member: then `snapshot->conf` alone says who votes; a
+ * member that joins later is born without voters and begins with an image,
+ * so its leader must have been offered one).
  * Then raft_load() takes the recovered entries in order, and the first of
  * raft_ready() may follow. Returns RAFT_EINVALID for an impossible
  * configuration or options.
@@ -228,6 +240,7 @@ int raft_load(struct raft *raft, const struct raft_entry *entry)
 void raft_restored(struct raft *raft, uint64_t applied);
 
 void raft_tick(struct raft *raft);
+/* Campaigns now; RAFT_EINVALID when this member may not. */
 int raft_campaign(struct raft *raft) __attribute__((warn_unused_result));
 
 /*
@@ -241,18 +254,37 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 		 uint64_t *ret_index, uint64_t *ret_term)
 	__attribute__((warn_unused_result));
 
+/* Why the last change of membership was refused (RAFT_ECONF_REFUSED). */
+const char *raft_refusal(const struct raft *raft);
+
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
+/*
+ * Asks for an index at which a read is linearizable; it comes with a ready,
+ * under `context`. Whoever stops leading forgets what was asked: ask again,
+ * with a new context, when the leader changes or nothing comes.
+ */
 int raft_read_index(struct raft *raft, uint64_t context)
 	__attribute__((warn_unused_result));
 int raft_transfer(struct raft *raft, uint64_t to)
 	__attribute__((warn_unused_result));
 void raft_forget_leader(struct raft *raft);
 void raft_report_unreachable(struct raft *raft, uint64_t peer);
+/*
+ * The image for `peer` was handed over whole, or was not. Every SNAPSHOT
+ * message must be reported one way or the other, also when the connection
+ * broke on the way: the core sends that peer nothing else meanwhile.
+ */
 void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
 
 /* What is to be done; false: nothing. Then raft_advance() takes it over. */
 bool raft_has_ready(const struct raft *raft);
+
+/*
+ * Whether the next ready asks for a write. Who cannot write now asks this
+ * first: a ready that was handed out must be advanced.
+ */
+bool raft_must_sync(const struct raft *raft);
 void raft_ready(struct raft *raft, struct raft_ready *ret_ready);
 void raft_advance(struct raft *raft);
 
@@ -281,6 +313,21 @@ void raft_compact(struct raft *raft, uint64_t index);
 
 /* The bytes of entries up to `index` left the cache: their data is NULL. */
 void raft_evict(struct raft *raft, uint64_t index);
+
+/*
+ * The bytes of the entry at `index`, which are in memory (again). An entry
+ * that the core made itself (kind EMPTY, or CONF_V2 that leaves a joint
+ * configuration; size 0) has none until the shell makes a bare header, seals
+ * and stamps it, and lends it here.
+ */
+void raft_lend(struct raft *raft, uint64_t index, const void *data);
+
+/*
+ * There is a newer snapshot to send to members that lag, of
+ * an index that was handed out to be applied.
+ */
+void raft_offer_snapshot(struct raft *raft,
+			 const struct raft_snapshot *snapshot);
 
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
 const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);

@@ -78,7 +78,7 @@ enum cv_limits {
 	CV_REPLY_DEFAULT = 256 << 10,
 	CV_REPLY_MAX = 8 << 20,
 	CV_REQUEST_DEFAULT = 64 << 10,
-	CV_REQUEST_MAX = 3 << 19, /* 1.5 MiB */
+	CV_REQUEST_MAX = 3 << 19, /* key and value, 1.5 MiB */
 	CV_WINDOW = 4096, /* sequences above settled-below */
 	CV_MESSAGE_SIZE = 256,
 	CV_FD_COUNT = 5,
@@ -91,7 +91,6 @@ enum cv_limits {
 #define CV_MAGIC_HELLO	0x6f6c4c65u /* handshake */
 
 enum cv_type {
-	CV_PAD = 0xffff, /* the rest of the ring: go on at its start */
 	/* The proposal ring. */
 	CV_PUT = 1,
 	CV_DELETE = 2,
@@ -104,6 +103,9 @@ enum cv_type {
 	CV_OUTCOME = 18, /* what became of `sequence`? */
 };
 
+/* The slot of a pad: the rest of the ring, go on at its start. */
+#define CV_SLOT_PAD UINT32_MAX
+
 enum cv_request_flags {
 	CV_FAIL_FAST = 1, /* no leader: refuse at once */
 	CV_SERIALIZABLE = 2, /* read: local state will do */
@@ -114,8 +116,14 @@ enum cv_request_flags {
 
 /*
  * A request, in a ring. The daemon reads the first 16 bytes once, takes the
- * claim, and only then the rest. A request without key fits in 64 bytes.
- * Key, then value or range end, follow at CV_REQUEST_HEAD.
+ * claim, and only then the rest. A request without key fits in 64 bytes; what
+ * lies beyond is then zero. Key, then value or range end, without padding,
+ * follow at CV_REQUEST_HEAD.
+ *
+ * A request that is taken is posted exactly once. One whose deadline passed
+ * before is taken and posted as CONCLAVE_ECANCELLED. CV_OUTCOME is answered
+ * with the first result of that sequence and CONCLAVE_RESULT_REPEATED, with
+ * CONCLAVE_ENOTAPPLIED, or with CONCLAVE_ESESSION.
  */
 struct cv_request {
 	uint32_t length; /* of the record; 0: nothing here. Stored last */
@@ -155,7 +163,7 @@ struct cv_slot {
 	uint64_t generation;
 	int32_t status; /* 0 or an error */
 	uint32_t reply_size; /* bytes in the reply room, or wanted */
-	uint64_t revision;
+	uint64_t revision; /* of the write; of a range: that was read at */
 	uint64_t aux; /* DELETE: count; RANGE: count; CAS: found */
 	uint32_t flags; /* enum conclave_result_flags */
 	uint32_t reserved0;
@@ -175,13 +183,13 @@ struct cv_record {
 /* Words of *up* that the client writes, besides claims and rings. */
 struct cv_up_words {
 	uint32_t waiting; /* the client sleeps, or is about to */
-	uint32_t armed; /* ring the completion eventfd once */
+	uint32_t armed; /* each change: ring the completion eventfd once */
 	uint32_t reserved[62];
 };
 
 /* Words of *down* that the daemon writes. */
 struct cv_down_words {
-	uint32_t completion; /* advances whenever something was posted */
+	uint32_t completion; /* how many slots were posted, modulo 2^32 */
 	uint32_t reserved0[15];
 	uint64_t proposal_head; /* ring positions that are free again */
 	uint64_t control_head;
@@ -234,7 +242,8 @@ struct cv_hello {
 	uint64_t settled_below;
 	uint64_t clock_ns; /* CLOCK_BOOTTIME when sent */
 	char name[64]; /* for logs; may be empty */
-	uint8_t reserved[80];
+	uint64_t born; /* of the welcome; 0: nothing was ever proposed */
+	uint8_t reserved[72];
 };
 
 /* Daemon to client; with status 0 the descriptors ride along, in the order
@@ -266,13 +275,20 @@ struct cv_welcome {
 	uint32_t event_size;
 	uint32_t status_size; /* of the status page */
 	uint32_t session_known; /* 1: the cluster knows this session */
-	uint8_t reserved[112];
+	uint64_t born; /* a resume tells it back */
+	uint8_t reserved[104];
 };
 
 /* Client to daemon: close the session, nothing more will come. */
 struct cv_bye {
 	uint32_t magic;
 	uint32_t size; /* sizeof(struct cv_bye) */
+};
+
+/* Bits of cv_status.alarms. */
+enum cv_alarm {
+	CV_ALARM_NOSPACE = 1, /* the disk is full: puts are refused */
+	CV_ALARM_CORRUPT = 2,
 };
 
 /* The status page: written by the daemon, read-only for all. */

@@ -159,7 +159,16 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 /* Pool, snapshot file, truncation: submits at most a few operations. */
 void wal_work(struct wal *wal);
 
-/* Nothing is in flight or queued: a clean stop may close now. */
+/*
+ * Time passes: call about ten times a second. After some calls the log tries
+ * again to make spare segments on a disk that was full.
+ */
+void wal_tick(struct wal *wal);
+
+/*
+ * Nothing is in flight or queued: a clean stop may close now. After a failure
+ * it says that the note of what failed is on the disk, or cannot be.
+ */
 bool wal_idle(const struct wal *wal);
 
 /* ---- snapshots ---- */
@@ -181,6 +190,13 @@ void *wal_snapshot_room(struct wal *wal, uint32_t *ret_size);
 void wal_snapshot_put(struct wal *wal, uint32_t size);
 void wal_snapshot_end(struct wal *wal);
 void wal_snapshot_abort(struct wal *wal);
+
+/*
+ * One was begun and is not over. It is over when it is named (see
+ * wal_snapshot_index()), when it was aborted, and when the disk was too full
+ * for it: then it was given up, and another is due later.
+ */
+bool wal_snapshot_active(const struct wal *wal);
 
 /*
  * The index of the newest snapshot that is durable under its final name and

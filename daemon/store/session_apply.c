@@ -30,7 +30,9 @@ static int begin_session(struct store *store, const uint8_t id[16],
 			 const struct op_begin *begin, uint64_t settled_below,
 			 struct session **ret_session)
 {
-	if (settled_below != 1 || begin->born <= store->session_floor)
+	/* Before the first drop there is no floor, and born may be 0. */
+	if (settled_below != 1 ||
+	    (store->session_floor && begin->born <= store->session_floor))
 		return CONCLAVE_ESESSION;
 	return session_new(store, id, begin, ret_session);
 }

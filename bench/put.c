@@ -1,0 +1,250 @@
+/*
+ * The write path, whole: a client process, the daemon, the disk.
+ *
+ * roundtrip: a ping, client and daemon spinning (two threads spin), over the
+ * bare line ping-pong. put_durable_latency: one synchronous put after the
+ * other, client spinning, over the same 4 KiB durable write bare.
+ * put_durable_throughput: one pipelined process, 8 B keys out of 100,000,
+ * 256 B values, over what the bare disk could take of the same bytes in
+ * durable writes of 256 KiB.
+ */
+#define _GNU_SOURCE
+#include "bench/bench.h"
+#include "shm/conclave.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	KEYS = 100000,
+	VALUE_SIZE = 256,
+	SLOTS = 4096,
+	BLOCK = 4096,
+	BIG_WRITE = 256 << 10,
+	PUT_BYTES = 400, /* a put of this kind in the log, all overhead in */
+	PINGS = 20000,
+	PUTS = 300,
+	WARM_UP = 2000,
+};
+
+static int open_client(struct bench *bench, struct conclave **ret_client)
+{
+	struct conclave_options options;
+
+	conclave_options_init(&options);
+	options.socket = bench->daemon.socket;
+	options.name = "bench";
+	options.spin_us = CONCLAVE_SPIN_FOREVER;
+	options.slots = SLOTS;
+	options.proposal_size = 4 << 20;
+	options.timeout_ms = 60000;
+	return conclave_open(ret_client, &options);
+}
+
+static uint64_t scaled(const struct bench *bench, uint64_t count)
+{
+	return count * bench->scale_percent / 100 + 1;
+}
+
+static int ping_round(struct conclave *client, uint64_t count, double *ret_p50)
+{
+	double *samples = malloc(count * sizeof(*samples));
+	uint64_t i, start;
+	int code = 0;
+
+	if (!samples)
+		return -ENOMEM;
+	for (i = 0; i < WARM_UP && !code; i++)
+		code = conclave_ping(client, NULL);
+	for (i = 0; i < count && !code; i++) {
+		start = bench_now_ns();
+		code = conclave_ping(client, NULL);
+		samples[i] = (double)(bench_now_ns() - start);
+	}
+	*ret_p50 = bench_quantile(samples, count, 0.5);
+	free(samples);
+	return code;
+}
+
+int bench_roundtrip(struct bench *bench, struct bench_figure *ret_figure)
+{
+	struct bench_round rounds[BENCH_ROUNDS];
+	uint64_t count = scaled(bench, PINGS);
+	struct conclave *client;
+	uint32_t i;
+	int code = open_client(bench, &client);
+
+	if (code)
+		return code;
+	for (i = 0; i < BENCH_ROUNDS && !code; i++) {
+		code = floor_pingpong(count, &rounds[i].floor);
+		if (!code)
+			code = ping_round(client, count, &rounds[i].value);
+	}
+	conclave_close(client);
+	ret_figure->unit = "ns";
+	ret_figure->floor_name = "line ping-pong, ns (both: 2 threads spin)";
+	bench_conclude(ret_figure, rounds, BENCH_ROUNDS, BENCH_ROUNDS * count);
+	return code;
+}
+
+static void fill_key(uint64_t number, uint8_t key[8])
+{
+	memcpy(key, &number, 8);
+}
+
+static int put_round(struct conclave *client, uint64_t count, double *ret_p50)
+{
+	double *samples = malloc(count * sizeof(*samples));
+	uint8_t key[8], value[VALUE_SIZE] = {1};
+	uint64_t i, start;
+	int code = 0;
+
+	if (!samples)
+		return -ENOMEM;
+	for (i = 0; i < count && !code; i++) {
+		fill_key(i, key);
+		start = bench_now_ns();
+		code = conclave_put(client, key, sizeof(key), value,
+				    sizeof(value), NULL);
+		samples[i] = (double)(bench_now_ns() - start);
+	}
+	*ret_p50 = bench_quantile(samples, count, 0.5) / 1000;
+	free(samples);
+	return code;
+}
+
+static int put_rounds(struct bench *bench, struct floor_file *file,
+		      struct conclave *client, struct bench_figure *figure)
+{
+	struct bench_round rounds[BENCH_ROUNDS];
+	uint64_t count = scaled(bench, PUTS);
+	int code = 0;
+	uint32_t i;
+
+	for (i = 0; i < BENCH_ROUNDS && !code; i++) {
+		code = floor_file_write(file, BLOCK, count, &rounds[i].floor);
+		rounds[i].floor /= 1000;
+		if (!code)
+			code = put_round(client, count, &rounds[i].value);
+	}
+	figure->unit = "us";
+	figure->floor_name = "bare 4 KiB durable write, us";
+	if (!code)
+		bench_conclude(figure, rounds, BENCH_ROUNDS,
+			       BENCH_ROUNDS * count);
+	return code;
+}
+
+/* Opens the floor's file and a client, runs, and closes both. */
+static int with_both(struct bench *bench, struct bench_figure *figure,
+		     int (*run)(struct bench *, struct floor_file *,
+				struct conclave *, struct bench_figure *))
+{
+	struct floor_file *file;
+	struct conclave *client;
+	int code = floor_file_open(&file, bench->folder);
+
+	if (code)
+		return code;
+	code = open_client(bench, &client);
+	if (!code) {
+		code = run(bench, file, client, figure);
+		conclave_close(client);
+	}
+	floor_file_close(file);
+	return code;
+}
+
+int bench_put_latency(struct bench *bench, struct bench_figure *ret_figure)
+{
+	return with_both(bench, ret_figure, put_rounds);
+}
+
+/* Takes in what is complete; a failure of any is the result. */
+static int collect(struct conclave *client, uint64_t *done, bool wait)
+{
+	struct conclave_result result;
+	struct conclave_req *req;
+	int code = 0;
+
+	if (wait)
+		code = conclave_wait_any(client, -1, &req);
+	else
+		req = conclave_next(client);
+	while (!code && req) {
+		code = conclave_finish(client, req, &result);
+		if (!code)
+			code = result.status;
+		(*done)++;
+		req = conclave_next(client);
+	}
+	return code;
+}
+
+static int submit_put(struct conclave *client, struct conclave_req *req,
+		      uint64_t number)
+{
+	static uint8_t value[VALUE_SIZE];
+	uint8_t key[8];
+
+	fill_key(number * 2654435761u % KEYS, key);
+	memcpy(value, &number, sizeof(number));
+	conclave_prep_put(req, key, sizeof(key), value, sizeof(value));
+	return conclave_submit(client, req);
+}
+
+static int pipeline(struct conclave *client, uint64_t count, double *ret_rate)
+{
+	uint64_t sent = 0, done = 0, start = bench_now_ns();
+	struct conclave_req *req = NULL;
+	int code = 0;
+
+	while (done < count && !code) {
+		if (!req && sent < count)
+			req = conclave_get_req(client);
+		if (req) {
+			code = submit_put(client, req, sent);
+			sent += code == 0;
+			req = code ? req : NULL;
+		}
+		if (code == -EAGAIN || (!req && !code && sent == count) ||
+		    (!code && !req && sent - done >= SLOTS))
+			code = collect(client, &done, true);
+		else if (!code && sent % 64 == 0)
+			code = collect(client, &done, false);
+	}
+	*ret_rate = (double)count * 1e9 / (double)(bench_now_ns() - start);
+	return code;
+}
+
+static int throughput_rounds(struct bench *bench, struct floor_file *file,
+			     struct conclave *client,
+			     struct bench_figure *figure)
+{
+	struct bench_round rounds[BENCH_ROUNDS];
+	uint64_t count = scaled(bench, 400000);
+	double rate, p50;
+	uint32_t i;
+	int code = pipeline(client, count, &rate);
+
+	for (i = 0; i < BENCH_ROUNDS && !code; i++) {
+		code = floor_file_write(file, BIG_WRITE, 40, &p50);
+		rounds[i].floor = BIG_WRITE / (double)PUT_BYTES * 1e9 / p50;
+		if (!code)
+			code = pipeline(client, count, &rounds[i].value);
+	}
+	figure->unit = "/s";
+	figure->floor_name = "bare 256 KiB durable writes, as puts/s";
+	figure->more_is_better = true;
+	if (!code)
+		bench_conclude(figure, rounds, BENCH_ROUNDS,
+			       BENCH_ROUNDS * count);
+	return code;
+}
+
+int bench_put_throughput(struct bench *bench, struct bench_figure *ret_figure)
+{
+	return with_both(bench, ret_figure, throughput_rounds);
+}

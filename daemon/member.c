@@ -1,0 +1,425 @@
+/*
+ * One member, put together.
+ */
+#include "daemon/member.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "daemon/recover.h"
+#include "wal/disk_engine.h"
+
+enum {
+	TICK_NS = 100000000,
+	ELECTION_TICKS = 10,
+	HEARTBEAT_TICKS = 1,
+	ENTRIES_MAX = 1 << 20,
+	UNCOMMITTED_MAX = 64 << 20,
+	RECORD_BUFFERS = 32,
+	SPARES_MIN = 2,
+	DESCRIPTORS_OTHER = 64,
+	DESCRIPTORS_OF_CLIENT = 5,
+	OTHER_WATCHES = 8, /* listener, signals, disk */
+};
+
+/* What bootstrap proposes; afterwards the replicated settings stand. */
+static const struct store_settings bootstrap = {
+	.quota_bytes = 2ull << 30,
+	.retention_ms = 300000,
+	.session_expiry_ms = 600000,
+	.tombstone_ms = 600000,
+	.sessions_max = 65536,
+	.store_address_bytes = 32ull << 30,
+	.lease_reads = 0,
+};
+
+/* Says what failed with -errno; the caller adds nothing. */
+static int fail(struct member *member, const char *what, int error,
+		const char *next)
+{
+	log_begin(member->log, LOG_ERROR, what);
+	log_errno(member->log, error);
+	log_text(member->log, "next", next);
+	log_end(member->log);
+	return MEMBER_OTHER;
+}
+
+static int random_u64(struct member *member, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+
+	while (value == 0) {
+		ssize_t size = getrandom(&value, sizeof(value), 0);
+		if (size != sizeof(value))
+			return fail(member, "no random numbers", -errno,
+				    "allow the system call getrandom");
+	}
+	*ret_value = value;
+	return MEMBER_STOPPED;
+}
+
+/* ---- descriptors, signals ---- */
+
+/* As many open files as there may be; fewer clients than asked for is said. */
+static void raise_limits(struct member *member)
+{
+	uint64_t wanted = DISK_FILES_MAX + DESCRIPTORS_OTHER +
+			  member->config->handles_max * DESCRIPTORS_OF_CLIENT;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted)
+		return;
+	log_begin(member->log, LOG_WARN, "few open files");
+	log_number(member->log, "limit", limit.rlim_cur);
+	log_number(member->log, "wanted", wanted);
+	log_text(member->log, "next",
+		 "raise the limit of open files, or lower --handles-max");
+	log_end(member->log);
+}
+
+/* Until here SIGTERM simply ends the process: there is nothing to answer. */
+static int catch_signals(struct member *member)
+{
+	sigset_t set;
+
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return fail(member, "cannot ignore SIGPIPE", -errno,
+			    "allow the system call rt_sigaction");
+	(void)sigemptyset(&set); /* these three cannot fail */
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+		return fail(member, "cannot block signals", -errno,
+			    "allow the system call rt_sigprocmask");
+	member->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (member->signals < 0)
+		return fail(member, "no descriptor for signals", -errno,
+			    "allow the system call signalfd4");
+	int watch =
+		engine_watch(member->engine, member->signals, ENGINE_SIGNAL, 0);
+	if (watch < 0)
+		return fail(member, "signals cannot be watched", watch,
+			    "try --engine=plain");
+	return MEMBER_STOPPED;
+}
+
+/* ---- engine ---- */
+
+static int open_engine(struct member *member)
+{
+	const struct config *config = member->config;
+	uint32_t watches =
+		OTHER_WATCHES + clients_watches((uint32_t)config->handles_max);
+	char reason[ENGINE_REASON_MAX];
+	int result =
+		engine_open(&member->engine, (enum engine_kind)config->engine,
+			    watches, reason);
+
+	if (result < 0) {
+		log_begin(member->log, LOG_ERROR, "no engine");
+		log_text(member->log, "why", reason);
+		log_text(member->log, "next", "start with --engine=plain");
+		log_end(member->log);
+		return MEMBER_OTHER;
+	}
+	log_begin(member->log, LOG_INFO, "engine chosen");
+	log_text(member->log, "engine", engine_name(member->engine));
+	log_text(member->log, "why", reason);
+	log_end(member->log);
+	return MEMBER_STOPPED;
+}
+
+/* ---- log and node ---- */
+
+static void cluster_id(const char *name, uint8_t ret_id[16])
+{
+	XXH128_canonical_t id;
+
+	XXH128_canonicalFromHash(&id, XXH3_128bits(name, strlen(name)));
+	memcpy(ret_id, id.digest, sizeof(id.digest));
+}
+
+static int open_log(struct member *member)
+{
+	const struct config *config = member->config;
+	struct wal_options options = {
+		.member = config->member,
+		.segment_size = (uint32_t)config->segment_size,
+		.spares_min = SPARES_MIN,
+		.buffers = RECORD_BUFFERS,
+		.snapshot_after = config->snapshot_after,
+		.accept_tail_loss = config->accept_tail_loss,
+		.create = true,
+	};
+	void *memory;
+
+	cluster_id(config->cluster, options.cluster);
+	int result = random_u64(member, &options.seed);
+	if (result != MEMBER_STOPPED)
+		return result;
+	result = memory_reserve(&memory, wal_memory_size(&options));
+	if (result < 0)
+		return fail(member, "no memory for the log", result,
+			    "give it more memory");
+	recover_begin(member->log);
+	result = wal_open(&member->wal, member->disk, &options, memory,
+			  &member->report);
+	recover_end();
+	if (result < 0)
+		return recover_explain(member, result);
+	recover_report(member);
+	return MEMBER_STOPPED;
+}
+
+static int open_store(struct member *member)
+{
+	int result =
+		memory_open(&member->store_memory, "conclave-store",
+			    bootstrap.store_address_bytes, MEMORY_READ_ONLY);
+
+	if (result < 0)
+		return fail(member, "no address space for the store", result,
+			    "32 GiB of addresses (not of memory) are needed; "
+			    "raise the limit of virtual memory");
+	result = store_init(&member->store, member->store_memory.base,
+			    bootstrap.store_address_bytes, &bootstrap);
+	if (result < 0)
+		return fail(member, "the store cannot be made", result,
+			    "give it more memory");
+	return MEMBER_STOPPED;
+}
+
+static void node_options(const struct member *member, uint64_t seed,
+			 struct node_options *ret_options)
+{
+	const struct config *config = member->config;
+	struct node_options options = {
+		.member = config->member,
+		.incarnation = member->incarnation,
+		.seed = seed,
+		.tick_ns = TICK_NS,
+		.election_ticks = ELECTION_TICKS,
+		.heartbeat_ticks = HEARTBEAT_TICKS,
+		.handles_max = (uint32_t)config->handles_max,
+		.user_handles_max = NODE_USER_HANDLES_MAX,
+		.entries_max = ENTRIES_MAX,
+		.batch_size = NODE_BATCH_SIZE,
+		.uncommitted_max = UNCOMMITTED_MAX,
+		.status = (struct cv_status *)member->status_page.base,
+	};
+
+	cluster_id(config->cluster, options.cluster);
+	if (options.user_handles_max > options.handles_max)
+		options.user_handles_max = options.handles_max;
+	options.voters.voters[0] = config->member;
+	options.voters.voter_count = 1;
+	*ret_options = options;
+}
+
+static int open_node(struct member *member)
+{
+	struct node_options options;
+	uint64_t seed = 0;
+	void *memory;
+
+	int result = random_u64(member, &seed);
+	if (result != MEMBER_STOPPED)
+		return result;
+	node_options(member, seed, &options);
+	result = memory_reserve(&memory, node_memory_size(&options));
+	if (result < 0)
+		return fail(member, "no memory for the node", result,
+			    "give it more memory");
+	recover_begin(member->log);
+	result = node_init(&member->node, &options, member->wal,
+			   &member->report, member->store, memory);
+	recover_end();
+	return result < 0 ? recover_explain(member, result) : MEMBER_STOPPED;
+}
+
+static int open_replica(struct member *member)
+{
+	int result = memory_open(&member->status_page, "conclave-status",
+				 CV_PAGE, MEMORY_READ_ONLY);
+
+	_Static_assert(sizeof(struct cv_status) <= CV_PAGE, "status page");
+	if (result < 0)
+		return fail(member, "no memory for the status page", result,
+			    "give it more memory");
+	result = random_u64(member, &member->incarnation);
+	if (result == MEMBER_STOPPED)
+		result = recover_folder(member);
+	if (result == MEMBER_STOPPED)
+		result = open_log(member);
+	if (result == MEMBER_STOPPED)
+		result = open_store(member);
+	if (result == MEMBER_STOPPED)
+		result = open_node(member);
+	return result;
+}
+
+/* ---- door ---- */
+
+static const char *socket_advice(int code)
+{
+	switch (code) {
+	case LISTEN_EANSWERED:
+		return "a running daemon answers there: stop it, or choose "
+		       "another path with --socket";
+	case LISTEN_ESILENT:
+		return "somebody listens there and does not answer: end that "
+		       "process, or choose another path with --socket";
+	case LISTEN_ENOTSOCKET:
+		return "something else lies there: move it away, or choose "
+		       "another path with --socket";
+	default:
+		return "make the path usable for this user, or choose another "
+		       "with --socket";
+	}
+}
+
+static int open_door(struct member *member)
+{
+	const char *what = "";
+	int result = listen_open(&member->listener, member->config, &what);
+
+	if (result == 0)
+		result = engine_accept(member->engine, member->listener.fd);
+	if (result == 0)
+		return MEMBER_STOPPED;
+	log_begin(member->log, LOG_ERROR, "cannot listen");
+	log_text(member->log, "socket", member->config->socket);
+	log_text(member->log, "failed", what);
+	if (result > LISTEN_EANSWERED)
+		log_errno(member->log, result);
+	log_text(member->log, "next", socket_advice(result));
+	log_end(member->log);
+	return result == LISTEN_EANSWERED || result == LISTEN_ESILENT
+		       ? MEMBER_OWNED
+		       : MEMBER_OTHER;
+}
+
+static int open_clients(struct member *member)
+{
+	const struct clients_ground ground = {
+		.engine = member->engine,
+		.node = member->node,
+		.log = member->log,
+		.listener = &member->listener,
+		.status_page = member->status_page.fd,
+		.handles_max = (uint32_t)member->config->handles_max,
+	};
+	int result = clients_init(&member->clients, &ground);
+
+	if (result < 0)
+		return fail(member, "no memory for clients", result,
+			    "give it more memory, or lower --handles-max");
+	return MEMBER_STOPPED;
+}
+
+int member_open(struct member *member, const struct config *config,
+		struct log *log)
+{
+	memset(member, 0, sizeof(*member));
+	member->config = config;
+	member->log = log;
+	member->signals = -1;
+	member->listener.fd = -1;
+	raise_limits(member);
+	int result = open_engine(member);
+	if (result == MEMBER_STOPPED)
+		result = open_replica(member);
+	if (result == MEMBER_STOPPED)
+		result = catch_signals(member);
+	if (result == MEMBER_STOPPED)
+		result = open_door(member);
+	if (result == MEMBER_STOPPED)
+		result = open_clients(member);
+	return result;
+}
+
+/* ---- running ---- */
+
+static void log_ready(struct member *member)
+{
+	log_begin(member->log, LOG_INFO, "ready");
+	log_text(member->log, "socket", member->config->socket);
+	log_text(member->log, "data", member->config->data);
+	log_text(member->log, "cluster", member->config->cluster);
+	log_number(member->log, "member", member->config->member);
+	log_number(member->log, "pid", (uint64_t)getpid());
+	log_end(member->log);
+}
+
+static int explain_end(struct member *member, int result)
+{
+	switch (result) {
+	case 0:
+		log_begin(member->log, LOG_INFO, "stopped");
+		log_end(member->log);
+		return MEMBER_STOPPED;
+	case NODE_EFAILED:
+		return recover_fail(member);
+	case LOOP_ENOTDRAINED:
+		log_begin(member->log, LOG_ERROR,
+			  "stopped before all was "
+			  "answered");
+		log_text(member->log, "next",
+			 "nothing: clients settle the rest when they meet a "
+			 "daemon again");
+		break;
+	case LOOP_ESECOND:
+		log_begin(member->log, LOG_WARN, "stopped by a second signal");
+		break;
+	default:
+		log_begin(member->log, LOG_ERROR, "the engine failed");
+		log_errno(member->log, result);
+		log_text(member->log, "next", "start with --engine=plain");
+		break;
+	}
+	log_end(member->log);
+	return MEMBER_OTHER;
+}
+
+int member_run(struct member *member)
+{
+	uint64_t spin_us = member->config->spin_us;
+
+	member->loop = (struct loop){
+		.engine = member->engine,
+		.disk = member->disk,
+		.node = member->node,
+		.log = member->log,
+		.listener = &member->listener,
+		.clients = &member->clients,
+		.signals = member->signals,
+		.spin_ns = spin_us == CONFIG_SPIN_FOREVER ? UINT64_MAX
+							  : spin_us * 1000,
+	};
+	log_ready(member);
+	int result = loop_run(&member->loop);
+	listen_close(&member->listener);
+	return explain_end(member, result);
+}
+
+/* Memory and sockets go with the process; what is durable is so already. */
+void member_close(struct member *member)
+{
+	wal_close(member->wal);
+	disk_close(member->disk);
+	engine_close(member->engine);
+	(void)close(member->signals); /* it holds no data */
+}

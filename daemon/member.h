@@ -1,0 +1,51 @@
+/*
+ * One member, put together: log, engine, disk, write-ahead log, store, node,
+ * clients and loop, opened in this order and closed in the opposite one.
+ *
+ * All memory is taken here. What goes wrong is said in a log line that names
+ * the thing, its place and what to do next, and ends in an exit status that a
+ * script can tell from others.
+ */
+#ifndef DAEMON_MEMBER_H
+#define DAEMON_MEMBER_H
+
+#include "daemon/config.h"
+#include "daemon/loop.h"
+#include "daemon/memory.h"
+
+enum member_exit {
+	MEMBER_STOPPED = 0, /* cleanly */
+	MEMBER_USAGE = 1, /* an option is wrong */
+	MEMBER_OWNED = 2, /* another daemon has the folder or the socket */
+	MEMBER_DAMAGED = 3, /* the log is damaged, foreign or of the future */
+	MEMBER_LOG_FAILED = 4, /* a write or flush failed while running */
+	MEMBER_OTHER = 5, /* see the last line */
+};
+
+struct member {
+	const struct config *config; /* lent */
+	struct log *log; /* lent */
+	struct engine *engine;
+	struct disk *disk;
+	struct wal *wal;
+	struct wal_report report;
+	struct memory status_page;
+	struct memory store_memory;
+	struct store *store;
+	struct node *node;
+	struct listener listener;
+	struct clients clients;
+	struct loop loop;
+	int signals;
+	uint64_t incarnation;
+};
+
+/* Each returns an enum member_exit; MEMBER_STOPPED means: go on. */
+int member_open(struct member *member, const struct config *config,
+		struct log *log) __attribute__((warn_unused_result));
+int member_run(struct member *member) __attribute__((warn_unused_result));
+
+/* After a clean run. */
+void member_close(struct member *member);
+
+#endif

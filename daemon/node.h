@@ -1,0 +1,154 @@
+/*
+ * One replica and its clients, over given memory: no I/O of its own, no
+ * clock, no thread. The daemon's loop and the simulator drive it alike.
+ *
+ * In: mapped handles (node_attach), the time (node_turn), what the disk
+ * finished (through wal), the death of a client (node_detach). Out: events
+ * (node_next_event) for the one who owns descriptors and may make system
+ * calls, and records submitted to the disk.
+ *
+ * One turn, in the order of docs/ARCHITECTURE.md: what became durable is
+ * told to Raft, rings are drained into the open batch, the batch is closed
+ * and proposed when the disk can take it, what is committed is applied,
+ * results are posted. Wakes are events, so that they come after the write
+ * was submitted.
+ */
+#ifndef DAEMON_NODE_H
+#define DAEMON_NODE_H
+
+#include "daemon/store/store.h"
+#include "raft/raft.h"
+#include "shm/abi.h"
+#include "wal/wal.h"
+
+enum node_limits {
+	NODE_HANDLES_MAX = 1024,
+	NODE_READS_MAX = 512, /* parked or running at once */
+	NODE_REQUESTS_MAX = 1 << 17, /* taken and not yet answered */
+	NODE_BATCHES_MAX = 1024, /* proposed and not yet applied */
+	NODE_BATCH_SIZE = 256 << 10,
+	NODE_PASS_SIZE = 64 << 10, /* of one handle in one pass */
+	NODE_USER_HANDLES_MAX = 256,
+};
+
+enum node_error {
+	NODE_EFAILED = -4001, /* the log failed: stop, see wal.h */
+};
+
+struct node_options {
+	uint8_t cluster[16];
+	uint64_t member;
+	uint64_t incarnation; /* never used before by this member */
+	uint64_t seed;
+	uint64_t tick_ns;
+	uint32_t election_ticks;
+	uint32_t heartbeat_ticks;
+	uint32_t handles_max; /* ≤ NODE_HANDLES_MAX */
+	uint32_t user_handles_max; /* of one uid */
+	uint32_t entries_max; /* descriptors of the log since a snapshot */
+	uint32_t batch_size; /* closes at NODE_BATCH_SIZE, less in tests */
+	uint64_t uncommitted_max; /* bytes */
+	uint32_t apply_budget; /* units of work a turn; 0: default */
+	struct raft_conf_state voters; /* of a cluster that never changed */
+	struct cv_status *status; /* the status page, zeroed; written here */
+};
+
+struct node;
+
+size_t node_memory_size(const struct node_options *options);
+
+/*
+ * Makes a node in `memory` (zeroed, node_memory_size() bytes, aligned 64,
+ * lent for its life) over an opened log and an empty store: loads the
+ * snapshot, replays the log. Blocks. On failure the log's or the store's
+ * code, or -EBADMSG for a snapshot whose content contradicts itself.
+ */
+int node_init(struct node **ret_node, const struct node_options *options,
+	      struct wal *wal, const struct wal_report *report,
+	      struct store *store, void *memory)
+	__attribute__((warn_unused_result));
+
+/* ---- clients ---- */
+
+/* Who connects, as the kernel and the hello say. */
+struct node_peer {
+	uint32_t uid;
+	struct cv_hello
+		hello; /* copied once from the socket, not yet checked */
+};
+
+/*
+ * What a handle would look like: checks the hello, fills geometry and
+ * *ret_welcome. 0, or the refusal that goes into welcome.status. The caller
+ * then makes the two memfds of welcome->up_size and down_size, maps them and
+ * calls node_attach().
+ */
+int node_greet(struct node *node, const struct node_peer *peer,
+	       struct cv_welcome *ret_welcome)
+	__attribute__((warn_unused_result));
+
+/*
+ * Attaches a handle: `up` and `down` are the daemon's own mappings (zeroed;
+ * lent until node_detach()). Writes both headers. The welcome is not sent
+ * before the event NODE_WELCOME, which for a resume waits for its entry.
+ * Returns the handle (0..handles_max-1) or a refusal.
+ */
+int node_attach(struct node *node, const struct node_peer *peer,
+		const struct cv_welcome *welcome, uint8_t *up, uint8_t *down)
+	__attribute__((warn_unused_result));
+
+/* The client is gone or was expelled: its memory may be unmapped now. */
+void node_detach(struct node *node, int handle);
+
+/* The client said goodbye: its session ends. node_detach() follows. */
+void node_bye(struct node *node, int handle);
+
+/* ---- the loop ---- */
+
+/*
+ * One turn at `now_ns` (CLOCK_MONOTONIC); `sweep`: look at all handles, not
+ * only at those that were busy lately. Returns what was done (0: nothing,
+ * the caller may think of sleeping), or NODE_EFAILED.
+ */
+int node_turn(struct node *node, uint64_t now_ns, bool sweep)
+	__attribute__((warn_unused_result));
+
+/*
+ * Announces sleep on the status page and looks at all rings again: true: the
+ * caller may enter the kernel and wait; false: there is work, and the
+ * announcement is withdrawn. node_awake() withdraws it after the wait.
+ */
+bool node_may_sleep(struct node *node);
+void node_awake(struct node *node);
+
+/* When the next tick or deadline is due (CLOCK_MONOTONIC). */
+uint64_t node_next_ns(const struct node *node);
+
+enum node_event_kind {
+	NODE_NOTHING = 0,
+	NODE_WELCOME, /* send the welcome; `status` and `epoch` go into it */
+	NODE_WAKE, /* FUTEX_WAKE on down->completion */
+	NODE_RING, /* write the handle's completion eventfd */
+	NODE_EXPEL, /* broke the protocol: detach and close */
+};
+
+struct node_event {
+	uint8_t kind;
+	int handle;
+	int32_t status;
+	uint64_t epoch;
+	uint64_t revision;
+	uint32_t session_known;
+};
+
+/* Takes the next event; false when there is none. */
+bool node_next_event(struct node *node, struct node_event *ret_event);
+
+/*
+ * A clean stop: proposals are no longer taken from the rings; true when all
+ * that was taken is answered and the log is idle.
+ */
+void node_drain(struct node *node);
+bool node_drained(const struct node *node);
+
+#endif

@@ -1,0 +1,392 @@
+/*
+ * What goes on beside proposals, in slices: snapshots that a log entry cuts,
+ * retention, physical compaction; and, before the first turn, recovery from a
+ * snapshot and the log.
+ *
+ * The head of a snapshot, which the log keeps beside the store's image:
+ *
+ *   0  u32  magic       SNAPSHOT_MAGIC
+ *   4  u32  format      1
+ *   8  u8[16] cluster
+ *  24  u64  index       of the entry that cut it
+ *  32  u64  term
+ *  40  u64  revision
+ *  48  u64  hash low, 56 high: of the store at index
+ *  64  u64  store_address_bytes
+ *  72  u8   voters, 73 learners, 74 outgoing, 75 learners next: counts
+ *  76  u8   auto leave, 77 reserved (3)
+ *  80  u64[4][16] ids: voters, learners, outgoing, learners next
+ */
+#include "daemon/node_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+enum {
+	SNAPSHOT_MAGIC = 0x50534e43, /* "CNSP" */
+	SNAPSHOT_FORMAT = 1,
+	REPLAY_BUDGET = 1 << 20,
+	RETENTION_STEPS = 60,
+	LOG_TICK_MS = 100,
+	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
+	MS = 1000000,
+};
+
+struct snapshot_head {
+	uint32_t magic;
+	uint32_t format;
+	uint8_t cluster[16];
+	uint64_t index;
+	uint64_t term;
+	uint64_t revision;
+	uint64_t hash[2];
+	uint64_t address_bytes;
+	uint8_t counts[4];
+	uint8_t auto_leave;
+	uint8_t reserved[3];
+	uint64_t ids[4][RAFT_MEMBERS_MAX];
+};
+
+_Static_assert(sizeof(struct snapshot_head) == 80 + 4 * 16 * 8, "head");
+_Static_assert(offsetof(struct snapshot_head, counts) == 72, "head");
+_Static_assert(sizeof(struct snapshot_head) <= WAL_HEAD_MAX, "head");
+
+/* ---- snapshots ---- */
+
+static void fill_head(struct node *node, const struct raft_entry *entry,
+		      struct snapshot_head *head)
+{
+	struct raft_status raft;
+	struct store_hash hash;
+
+	raft_status(node->raft, &raft);
+	store_hash(node->store, &hash);
+	*head = (struct snapshot_head){
+		.magic = SNAPSHOT_MAGIC,
+		.format = SNAPSHOT_FORMAT,
+		.index = entry->index,
+		.term = entry->term,
+		.revision = store_revision(node->store),
+		.hash = {hash.low, hash.high},
+		.address_bytes =
+			store_settings(node->store)->store_address_bytes,
+		.counts = {raft.conf.voter_count, raft.conf.learner_count,
+			   raft.conf.outgoing_count,
+			   raft.conf.learner_next_count},
+		.auto_leave = raft.conf.auto_leave,
+	};
+	memcpy(head->cluster, node->options.cluster, 16);
+	memcpy(head->ids[0], raft.conf.voters, sizeof(head->ids[0]));
+	memcpy(head->ids[1], raft.conf.learners, sizeof(head->ids[1]));
+	memcpy(head->ids[2], raft.conf.outgoing, sizeof(head->ids[2]));
+	memcpy(head->ids[3], raft.conf.learners_next, sizeof(head->ids[3]));
+}
+
+void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
+{
+	struct snapshot_head head;
+
+	node->cut_due = false;
+	if (node->snapshotting || node->draining)
+		return;
+	fill_head(node, entry, &head);
+	if (wal_snapshot_begin(node->wal, entry->index, entry->term, &head,
+			       sizeof(head)))
+		return;
+	store_image_begin(node->store);
+	node->snapshotting = true;
+	node->image_done = false;
+}
+
+/* One slice of the image; the disk's pace is the log's own affair. */
+static void write_image(struct node *node)
+{
+	uint32_t room, used = 0;
+	uint8_t *piece;
+
+	if (!node->snapshotting || node->image_done)
+		return;
+	if (!wal_snapshot_active(node->wal)) {
+		/* The disk was too full for it: another is due later. */
+		store_image_end(node->store);
+		node->snapshotting = false;
+		return;
+	}
+	piece = wal_snapshot_room(node->wal, &room);
+	if (!piece || room < STORE_PIECE_MIN)
+		return;
+	node->image_done = !store_image_next(node->store, piece, room,
+					     IMAGE_BUDGET, &used);
+	wal_snapshot_put(node->wal, used);
+	node->work++;
+	if (!node->image_done)
+		return;
+	store_image_end(node->store);
+	wal_snapshot_end(node->wal);
+	node->snapshotting = false;
+}
+
+/* Many small entries fill Raft's window before their bytes are many. */
+static bool window_due(const struct node *node)
+{
+	uint32_t size = node->options.entries_max;
+
+	return !wal_snapshot_active(node->wal) &&
+	       node->supplied - node->compacted_to > size / 2 &&
+	       (node->supplied - node->cut_last > size / 32 ||
+		node->now_ns >= node->cut_ns);
+}
+
+static void cut_when_due(struct node *node)
+{
+	if (!node_leads(node) || node->cut_due || node->snapshotting ||
+	    node->draining)
+		return;
+	if (!wal_snapshot_due(node->wal) && !window_due(node))
+		return;
+	node->cut_due = batch_own(node, ENTRY_SNAPSHOT_CUT, NULL, 0, -1);
+	if (!node->cut_due)
+		return;
+	node->cut_last = node->supplied;
+	node->cut_ns = node->now_ns + CUT_PAUSE_MS * MS;
+}
+
+static void compact_log(struct node *node)
+{
+	uint64_t index = wal_snapshot_index(node->wal);
+
+	if (index <= node->compacted_to || index > node->applied)
+		return;
+	raft_compact(node->raft, index);
+	node->compacted_to = index;
+}
+
+/* ---- retention ---- */
+
+/* One at a time; false: not now. */
+static bool propose_compaction(struct node *node, uint64_t revision)
+{
+	struct op_header op = {
+		.size = OP_HEADER_SIZE,
+		.type = OP_COMPACT,
+		.argument = revision,
+	};
+
+	if (node->compacting > store_compacted(node->store) || node->draining ||
+	    revision <= store_compacted(node->store))
+		return false;
+	if (!batch_own(node, ENTRY_COMPACTION, &op, sizeof(op), -1))
+		return false;
+	node->compacting = revision;
+	return true;
+}
+
+/*
+ * Every sixtieth of the retention period the leader notes the revision; one
+ * that is as old as the period is what history is compacted to.
+ */
+static void keep_retention(struct node *node)
+{
+	uint64_t period = store_settings(node->store)->retention_ms * MS;
+	struct sample *oldest = &node->samples[0];
+
+	if (!node_leads(node) || !period || node->now_ns < node->sample_due_ns)
+		return;
+	node->sample_due_ns = node->now_ns + period / RETENTION_STEPS;
+	while (node->sample_count && node->now_ns - oldest->at_ns >= period) {
+		/* If it cannot be now, the next sample makes up for it. */
+		(void)propose_compaction(node, oldest->revision);
+		node->sample_count--;
+		memmove(oldest, oldest + 1,
+			node->sample_count * sizeof(*oldest));
+	}
+	if (node->sample_count == SAMPLES_MAX)
+		return;
+	node->samples[node->sample_count].at_ns = node->now_ns;
+	node->samples[node->sample_count++].revision =
+		store_revision(node->store);
+}
+
+/*
+ * History may be a quarter of the quota. What is kept when it is that large
+ * is the half that is newer.
+ */
+static void keep_size(struct node *node)
+{
+	uint64_t most = store_settings(node->store)->quota_bytes / 4;
+	struct store_stats stats;
+
+	store_stats(node->store, &stats);
+	if (stats.history_bytes < most / 2) {
+		node->half_revision = 0;
+		return;
+	}
+	if (!node->half_revision)
+		node->half_revision = store_revision(node->store);
+	if (!node_leads(node) || stats.history_bytes < most)
+		return;
+	if (propose_compaction(node, node->half_revision))
+		node->half_revision = store_revision(node->store);
+}
+
+void work_background(struct node *node)
+{
+	wal_work(node->wal);
+	if (node->now_ns >= node->log_due_ns) {
+		wal_tick(node->wal);
+		node->log_due_ns = node->now_ns + LOG_TICK_MS * MS;
+	}
+	write_image(node);
+	compact_log(node);
+	cut_when_due(node);
+	keep_retention(node);
+	keep_size(node);
+	if (store_compact(node->store, COMPACT_BUDGET))
+		node->work++;
+}
+
+/* ---- recovery ---- */
+
+static void unpack_conf(const struct snapshot_head *head,
+			struct raft_conf_state *conf)
+{
+	memcpy(conf->voters, head->ids[0], sizeof(conf->voters));
+	memcpy(conf->learners, head->ids[1], sizeof(conf->learners));
+	memcpy(conf->outgoing, head->ids[2], sizeof(conf->outgoing));
+	memcpy(conf->learners_next, head->ids[3], sizeof(conf->learners_next));
+	conf->voter_count = head->counts[0];
+	conf->learner_count = head->counts[1];
+	conf->outgoing_count = head->counts[2];
+	conf->learner_next_count = head->counts[3];
+	conf->auto_leave = head->auto_leave;
+}
+
+static int check_head(const struct node *node, const struct wal_report *report,
+		      const struct snapshot_head *head)
+{
+	uint32_t i;
+
+	if (head->magic != SNAPSHOT_MAGIC || head->format != SNAPSHOT_FORMAT ||
+	    memcmp(head->cluster, node->options.cluster, 16) ||
+	    head->index != report->snapshot_index ||
+	    head->term != report->snapshot_term)
+		return -EBADMSG;
+	for (i = 0; i < 4; i++)
+		if (head->counts[i] > RAFT_MEMBERS_MAX)
+			return -EBADMSG;
+	return 0;
+}
+
+static int load_image(struct node *node)
+{
+	const void *piece;
+	uint32_t size;
+	int code;
+
+	while ((code = wal_snapshot_read(node->wal, &piece, &size)) > 0) {
+		code = store_load(node->store, piece, size);
+		if (code)
+			return code;
+	}
+	return code ? code : store_load_end(node->store);
+}
+
+int work_load_snapshot(struct node *node, const struct wal_report *report,
+		       struct raft_snapshot *ret_snapshot)
+{
+	struct snapshot_head head;
+	struct store_hash hash;
+	uint32_t size;
+	int code;
+
+	if (!report->snapshot_index)
+		return 0;
+	code = wal_snapshot_head(node->wal, &head, sizeof(head), &size);
+	if (code)
+		return code;
+	if (size != sizeof(head))
+		return -EBADMSG;
+	code = check_head(node, report, &head);
+	if (!code)
+		code = load_image(node);
+	if (code)
+		return code;
+	store_hash(node->store, &hash);
+	if (hash.low != head.hash[0] || hash.high != head.hash[1] ||
+	    store_revision(node->store) != head.revision ||
+	    store_applied(node->store) != head.index)
+		return -EBADMSG;
+	ret_snapshot->index = head.index;
+	ret_snapshot->term = head.term;
+	unpack_conf(&head, &ret_snapshot->conf);
+	node->applied = head.index;
+	node->compacted_to = head.index;
+	return 0;
+}
+
+/* An entry that may not be committed keeps its bytes until it is applied. */
+static int keep_bytes(struct node *node, struct raft_entry *entry)
+{
+	uint32_t size = entry_size(entry->size);
+	struct held *held;
+	uint8_t *bytes;
+
+	held = node->held_head == node->held_tail
+		       ? NULL
+		       : &node->held[(node->held_tail - 1) % HELD_MAX];
+	if (!held || held->buffer->room - held->buffer->used < size) {
+		struct wal_buffer *buffer =
+			wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+
+		if (!buffer || node->held_tail - node->held_head == HELD_MAX)
+			return -ENOBUFS;
+		held = &node->held[node->held_tail++ % HELD_MAX];
+		held->buffer = buffer;
+	}
+	bytes = held->buffer->payload + held->buffer->used;
+	memcpy(bytes, entry->data, size);
+	held->buffer->used += size;
+	held->last_index = entry->index;
+	entry->data = bytes;
+	return 0;
+}
+
+static void apply_now(struct node *node, const struct raft_entry *entry)
+{
+	store_apply_begin(node->store, entry);
+	while (store_apply(node->store, REPLAY_BUDGET))
+		;
+	while (store_compact(node->store, REPLAY_BUDGET))
+		;
+	node->applied = entry->index;
+}
+
+int work_replay(struct node *node, const struct wal_report *report)
+{
+	uint64_t commit = report->hard.commit;
+	struct raft_entry entry;
+	int code;
+
+	while ((code = wal_replay_next(node->wal, &entry)) > 0) {
+		if (entry.index <= commit) {
+			apply_now(node, &entry);
+			entry.data = NULL;
+		} else {
+			code = keep_bytes(node, &entry);
+			if (code)
+				return code;
+		}
+		code = raft_load(node->raft, &entry);
+		if (code)
+			return code;
+		node->supplied = entry.index;
+	}
+	if (code)
+		return code;
+	if (node->supplied < node->applied)
+		node->supplied = node->applied;
+	node->apply_last = node->applied;
+	raft_restored(node->raft, node->applied);
+	return 0;
+}

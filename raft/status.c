@@ -1,0 +1,28 @@
+/*
+ * What the core shows of itself: for the status page and for people.
+ */
+#include "raft/internal.h"
+
+#include <assert.h>
+
+void raft_status(const struct raft *raft, struct raft_status *ret_status)
+{
+	struct raft_status status = {0};
+
+	assert(raft && ret_status);
+	status.id = raft->options.id;
+	status.term = raft->term;
+	status.vote = raft->vote;
+	status.commit = raft->log.commit;
+	status.applied = raft->log.applied;
+	status.leader = raft->leader;
+	status.first_index = raft->log.first;
+	status.last_index = raft->log.last;
+	status.stable_index = raft->log.stable;
+	status.transferee = raft->transferee;
+	status.uncommitted_size = raft->uncommitted_size;
+	status.role = raft->role;
+	status.conf = raft->conf;
+	raft_lease(raft, &status.lease);
+	*ret_status = status;
+}

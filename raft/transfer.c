@@ -1,0 +1,85 @@
+/*
+ * Handing over leadership: the dissertation's §3.10.
+ *
+ * The leader takes no more proposals, brings the chosen member up to date
+ * and tells it to campaign at once. It goes on leading if nothing came of it
+ * within an election timeout.
+ *
+ * Invariant: the lease is withdrawn before TimeoutNow is sent, because the
+ * vote that follows overrules it.
+ */
+#include "raft/internal.h"
+
+#include <assert.h>
+
+void raft_transfer_abort(struct raft *raft)
+{
+	raft->transferee = 0;
+}
+
+static void send_timeout_now(struct raft *raft, uint64_t to)
+{
+	struct raft_message now = {0};
+
+	raft->lease_withdrawn = true;
+	now.type = RAFT_MSG_TIMEOUT_NOW;
+	now.to = to;
+	raft_send(raft, &now);
+}
+
+void raft_transfer_caught_up(struct raft *raft,
+			     const struct raft_progress *progress)
+{
+	if (raft->transferee == 0 || progress->id != raft->transferee)
+		return;
+	if (progress->match == raft->log.last)
+		send_timeout_now(raft, progress->id);
+}
+
+static void lead_transfer(struct raft *raft, uint64_t to)
+{
+	struct raft_progress *progress = raft_find(raft, to);
+
+	if (!progress || progress->learner || raft->transferee == to)
+		return;
+	raft_transfer_abort(raft);
+	if (to == raft->options.id)
+		return;
+	raft->election_elapsed = 0;
+	raft->transferee = to;
+	if (progress->match == raft->log.last)
+		send_timeout_now(raft, to);
+	else
+		(void)raft_send_append(raft, progress, true);
+}
+
+void raft_transfer_step(struct raft *raft, uint64_t to)
+{
+	struct raft_message ask = {0};
+
+	if (raft->role == RAFT_LEADER) {
+		lead_transfer(raft, to);
+		return;
+	}
+	if (raft->role != RAFT_FOLLOWER || raft->leader == 0)
+		return;
+	ask.type = RAFT_MSG_TRANSFER;
+	ask.to = raft->leader;
+	ask.round = to;
+	raft_send(raft, &ask);
+}
+
+int raft_transfer(struct raft *raft, uint64_t to)
+{
+	const struct raft_progress *progress;
+
+	assert(raft && !raft->ready_open);
+	progress = raft_find_const(raft, to);
+	if (!progress || progress->learner)
+		return RAFT_EUNKNOWN_PEER;
+	if (raft->role != RAFT_LEADER &&
+	    (raft->role != RAFT_FOLLOWER || raft->leader == 0))
+		return RAFT_EDROPPED_NO_LEADER;
+	raft_transfer_step(raft, to);
+	return 0;
+}

@@ -1,0 +1,312 @@
+/*
+ * Inside the log: what the files of wal/ share. Nobody else includes this.
+ *
+ * The log is four machines over one disk, each with at most one operation in
+ * flight, so that an operation belongs to its machine by its address:
+ *
+ *   record    wal/append.c    writes records, begins segments
+ *   keeper    wal/keep.c      writes `meta`, gives old segments back
+ *   pool      wal/pool.c      makes spare segments
+ *   snapshot  wal/snapshot_write.c
+ *
+ * wal_reap() tells a machine that its operation is done; wal_work() lets each
+ * start its next one. Recovery (wal/recover.c and what it calls) runs before
+ * any of them and blocks.
+ */
+#ifndef WAL_LOG_H
+#define WAL_LOG_H
+
+#include "wal/meta.h"
+#include "wal/record.h"
+#include "wal/segment.h"
+#include "wal/snapshot.h"
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+struct entry_header;
+
+enum log_limits {
+	/* Of the table of files: `meta`, snapshots and one being made. */
+	LOG_SEGMENTS_MAX = DISK_FILES_MAX - 8,
+	LOG_SEGMENT_MIN = 4 * DISK_BLOCK,
+	LOG_FILL_SIZE = 1 << 20, /* zeros written at once */
+	LOG_OVERWRITES_MAX = 8192,
+	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
+	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
+	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
+};
+
+/* The record in flight. */
+struct log_record {
+	struct disk_op op;
+	bool busy;
+	struct wal_buffer *buffer; /* NULL: hard state alone */
+	struct wal_done done;
+	struct raft_hard_state hard;
+	uint64_t last_index;
+	uint32_t entry_count;
+};
+
+struct log_keeper {
+	struct disk_op op;
+	bool busy;
+	bool dirty; /* `meta` differs from what was last submitted */
+	bool broken; /* a write failed: never again */
+	struct meta meta; /* as it should be */
+	struct meta sent; /* in flight */
+	struct meta durable; /* on the disk */
+};
+
+enum pool_state {
+	POOL_IDLE = 0,
+	POOL_CREATE,
+	POOL_FILL,
+	POOL_SYNC,
+	POOL_RENAME,
+	POOL_SYNC_FOLDER,
+	POOL_DROP_NAME, /* undo, or a spare too many */
+	POOL_DROP_FILE,
+};
+
+struct log_pool {
+	struct disk_op op;
+	bool busy;
+	uint8_t state; /* enum pool_state */
+	bool stalled; /* no space: wait for wal_tick() or a segment's return */
+	bool undo; /* what is dropped was never finished */
+	uint32_t ticks;
+	uint32_t wanted; /* spares to keep ready */
+	uint64_t filled;
+	struct segment segment; /* being made or dropped */
+};
+
+enum snapshot_state {
+	SNAPSHOT_IDLE = 0,
+	SNAPSHOT_CREATE,
+	SNAPSHOT_HEADER,
+	SNAPSHOT_OPEN, /* takes the image */
+	SNAPSHOT_CHUNK, /* a chunk is written, more may come */
+	SNAPSHOT_FOOTER,
+	SNAPSHOT_SYNC,
+	SNAPSHOT_RENAME,
+	SNAPSHOT_SYNC_FOLDER,
+	SNAPSHOT_NAME, /* `meta` is to name it */
+	SNAPSHOT_CLOSE,
+	SNAPSHOT_DROP_OLD, /* the one before is unlinked */
+	SNAPSHOT_FORGET, /* and `meta` says so */
+	SNAPSHOT_DROP_NAME, /* undo */
+	SNAPSHOT_DROP_FILE,
+};
+
+struct log_snapshot {
+	struct disk_op op;
+	bool busy;
+	uint8_t state; /* enum snapshot_state */
+	bool ended; /* the image is whole */
+	bool aborted;
+	int file;
+	uint32_t fill; /* bytes of the image in the staged chunk */
+	uint64_t chunk_count;
+	uint64_t image_size;
+	uint64_t offset; /* where the next bytes of the file go */
+	uint64_t log_bytes; /* of struct wal, when it was begun */
+	struct meta_snapshot meta;
+	XXH3_state_t root;
+};
+
+/* A record that overwrote the tail: what it voids in records before it. */
+struct log_overwrite {
+	uint64_t sequence;
+	uint64_t first_index;
+};
+
+/* Where recovery or replay stands in the log, and what it has in memory. */
+struct log_cursor {
+	uint32_t segment; /* index in `live` */
+	uint32_t block; /* in that segment */
+	uint64_t sequence; /* replay: of the record that is due; 0: not begun */
+	int window_file; /* -1: the window is empty */
+	uint32_t window_block;
+	uint32_t window_count;
+	uint32_t entry_at; /* in the record's payload */
+	uint32_t entry_left; /* entries of the record still to look at */
+	uint32_t overwrite; /* first one that is not passed yet */
+	uint64_t next_index; /* replay: the index that must come next */
+	struct record_header header;
+	const uint8_t *record;
+};
+
+struct wal {
+	struct disk *disk;
+	struct wal_options options;
+	uint64_t salt_state;
+
+	/* Files. The tail is the last of `live`. */
+	int meta_file;
+	struct segment live[LOG_SEGMENTS_MAX];
+	struct segment spares[LOG_SEGMENTS_MAX];
+	uint32_t live_count;
+	uint32_t spare_count;
+	uint32_t next_number; /* of a segment file to be made */
+
+	/* Where the log ends, and what of it is durable. */
+	uint64_t next_sequence;
+	uint64_t durable_sequence;
+	uint64_t durable_segment;
+	uint64_t last_index;
+	uint64_t replay_end; /* the record after the last recovered one */
+	struct raft_hard_state hard; /* durable */
+	bool failed;
+
+	struct log_record record;
+	struct log_keeper keeper;
+	struct log_pool pool;
+	struct log_snapshot snapshot;
+
+	/* Recovery and replay. */
+	struct log_cursor cursor;
+	struct log_overwrite overwrites[LOG_OVERWRITES_MAX];
+	uint32_t overwrite_count;
+	struct wal_report *report; /* while wal_open() runs */
+	int snapshot_file; /* the recovered one, -1: none */
+	uint64_t snapshot_chunk; /* next one to hand out */
+	uint64_t must_reach; /* the log alone must go up to here */
+	char boot_id[META_BOOT_ID_SIZE];
+
+	struct wal_stats stats;
+	uint64_t log_bytes; /* written, and recovered behind the snapshot */
+	uint64_t log_bytes_before; /* of these, before the last snapshot */
+
+	/* Given memory, in blocks. */
+	uint8_t *meta_blocks; /* META_SIZE */
+	uint8_t *empty_record; /* header block and record of hard state alone */
+	uint8_t *zeros; /* LOG_FILL_SIZE or a segment */
+	uint8_t *chunk; /* WAL_CHUNK_SIZE + LOG_ROOM_MIN, block aligned */
+	uint8_t *window; /* recovery reads into it */
+	uint8_t *buffer_memory;
+	uint32_t fill_size;
+	uint32_t window_blocks;
+	uint32_t buffer_size; /* of one, the spare block in front included */
+	struct wal_buffer buffers[WAL_BUFFERS_MAX];
+};
+
+static inline struct segment *log_tail(struct wal *wal)
+{
+	return &wal->live[wal->live_count - 1];
+}
+
+/* ---- wal/wal.c ---- */
+
+/* Says where, once: the first cause counts. Returns `error`. */
+int log_where(struct wal *wal, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4), warn_unused_result));
+
+/* The log has failed: nothing is acknowledged any more. */
+void log_fail(struct wal *wal);
+
+/* A number that this log never used before. */
+uint64_t log_salt(struct wal *wal);
+
+/* ---- wal/append.c ---- */
+
+/*
+ * Takes the spare `spare` as the newest segment and writes its header into
+ * `block`. Its first record will be the next one and starts at `first_index`.
+ */
+void log_begin_segment(struct wal *wal, uint32_t spare, void *block,
+		       uint64_t first_index);
+
+/* What a record says about its place and its writer. */
+void log_describe(const struct wal *wal, const struct segment *segment,
+		  const struct raft_hard_state *hard,
+		  struct record_header *ret_header);
+void log_record_done(struct wal *wal);
+
+/* ---- wal/keep.c ---- */
+
+void log_keep_done(struct wal *wal);
+void log_keep_work(struct wal *wal);
+
+/* Writes `meta` now, blocking: only while the log is opened. */
+int log_keep_now(struct wal *wal) __attribute__((warn_unused_result));
+
+/* The log is whole and ready under this boot: says so in all four slots. */
+int log_keep_ready(struct wal *wal) __attribute__((warn_unused_result));
+
+/* ---- wal/pool.c ---- */
+
+void log_pool_done(struct wal *wal);
+void log_pool_work(struct wal *wal);
+
+/* Makes one spare now, blocking: only while the log is opened. */
+int log_pool_now(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Puts `segment` among the spares. */
+void log_pool_add(struct wal *wal, const struct segment *segment);
+
+/* ---- wal/snapshot_write.c ---- */
+
+void log_snapshot_done(struct wal *wal);
+void log_snapshot_work(struct wal *wal);
+
+/* ---- wal/snapshot_read.c ---- */
+
+/*
+ * Opens the snapshot that `meta` names and checks every byte of it; falls
+ * back to the one before. 0, WAL_EDAMAGED, WAL_EFUTURE or an error.
+ */
+int log_snapshot_recover(struct wal *wal) __attribute__((warn_unused_result));
+
+/* ---- wal/scan.c ---- */
+
+enum scan_result {
+	SCAN_END = 0, /* nothing of this segment's use stands here */
+	SCAN_VALID = 1, /* cursor->header and cursor->record are set */
+	SCAN_BAD = 2, /* a record was written here and is not intact */
+	SCAN_FUTURE = 3, /* a record of a newer format */
+	SCAN_BAD_ENTRY = 4, /* intact, but what it holds cannot be */
+};
+
+/* Looks at the cursor's block for record `sequence`. */
+int scan_record(struct wal *wal, struct log_cursor *cursor, uint64_t sequence)
+	__attribute__((warn_unused_result));
+
+/*
+ * Lends the block `block` of segment `segment`, reading ahead; NULL when it
+ * cannot be read.
+ */
+const uint8_t *scan_block(struct wal *wal, struct log_cursor *cursor,
+			  const struct segment *segment, uint32_t block);
+
+/*
+ * Whether an intact header of a record of this segment's use stands at
+ * `block` with a sequence above `sequence`, or behind it with one not below.
+ * Uses the window: a cursor that is gone on with needs scan_reset().
+ */
+bool scan_evidence(struct wal *wal, const struct segment *segment,
+		   uint32_t block, uint64_t sequence,
+		   struct record_header *ret_header);
+
+/* Forgets what is in the window: the disk was written. */
+void scan_reset(struct log_cursor *cursor);
+
+/* ---- wal/folder.c ---- */
+
+/* Locks `meta` and every segment, and sorts live ones from spares. */
+int log_folder_open(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Makes an empty folder a log, or goes on where that was interrupted. */
+int log_folder_make(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Begins a segment with a first, empty record: there is none to go on in. */
+int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
+
+/* ---- wal/recover.c ---- */
+
+int log_recover(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Left over from a tail that a snapshot was installed over. */
+bool log_is_void(const struct wal *wal, const struct entry_header *entry);
+
+#endif

@@ -1,0 +1,414 @@
+/*
+ * Recovery: where the log ends, decided by evidence.
+ *
+ * The records are read in order, segment by segment. Where the next one is
+ * not found intact there are four cases:
+ *
+ *   clean    Nothing of this segment's use stands there, and nothing of it
+ *            behind: the segment ends here. If it is the last one, so does
+ *            the log.
+ *   torn     A bad last record that was never acknowledged: nothing later is
+ *            intact in any segment in use, and either the machine was started
+ *            anew since `meta` was written (only that can tear a write that
+ *            the kernel owns), or `meta` notes that this record failed. It is
+ *            overwritten with zeros, and only then may `meta` learn of the
+ *            new boot: until then a crash finds the same evidence again.
+ *   damaged  Anything else. One write is in flight at a time, so a record was
+ *            durable when a later one was begun, or when `meta` says so, or
+ *            when no power was lost. Nothing is dropped silently.
+ *   lost     Damaged, but accept_tail_loss says to go on: all from here on is
+ *            overwritten with zeros, so that no evidence of it remains.
+ *
+ * Stale records of an earlier use of a segment have another salt, and are as
+ * good as zeros.
+ */
+#include "raft/entry.h"
+#include "wal/log.h"
+#include "wal/text.h"
+
+#include <assert.h>
+
+/* Where the walk stopped. */
+struct recover_stop {
+	uint32_t segment; /* index in `live` */
+	uint32_t block;
+	uint64_t later; /* an intact later record, 0: none */
+};
+
+/* ---- what a record says ---- */
+
+/* Notes that all from `first` on in earlier records is void. */
+static int recover_overwrite(struct wal *wal, uint64_t sequence, uint64_t first)
+{
+	struct log_overwrite *overwrites = wal->overwrites;
+
+	while (wal->overwrite_count > 0 &&
+	       overwrites[wal->overwrite_count - 1].first_index >= first)
+		wal->overwrite_count--;
+	if (wal->overwrite_count == LOG_OVERWRITES_MAX)
+		return log_where(wal, -E2BIG,
+				 "record %llu: the log's tail was overwritten "
+				 "too often without a snapshot",
+				 (unsigned long long)sequence);
+	overwrites[wal->overwrite_count].sequence = sequence;
+	overwrites[wal->overwrite_count].first_index = first;
+	wal->overwrite_count++;
+	return 0;
+}
+
+bool log_is_void(const struct wal *wal, const struct entry_header *entry)
+{
+	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
+
+	/*
+	 * A leader's snapshot was installed over a diverging tail: entries
+	 * behind it of an older term are what is left of that tail, since
+	 * terms never fall along a log (Raft, Log Matching).
+	 */
+	return entry->index > snapshot->index && entry->term < snapshot->term;
+}
+
+/* Takes in one entry: 0, -EBADMSG when it cannot follow, or an error. */
+static int recover_entry(struct wal *wal, const struct entry_header *entry,
+			 uint64_t sequence)
+{
+	uint64_t covered = wal->keeper.meta.snapshot.index;
+	int r = 0;
+
+	if (log_is_void(wal, entry))
+		return 0;
+	if (entry->index > wal->last_index + 1 && entry->index > covered + 1)
+		return -EBADMSG;
+	if (entry->index <= wal->last_index)
+		r = recover_overwrite(wal, sequence, entry->index);
+	wal->last_index = entry->index;
+	return r;
+}
+
+/* Takes in the record under the cursor: the same returns. */
+static int recover_record(struct wal *wal, struct log_cursor *cursor)
+{
+	const struct record_header *header = &cursor->header;
+	struct segment *segment = &wal->live[cursor->segment];
+	const uint8_t *payload = cursor->record + header->payload;
+	struct entry_header entry;
+	uint32_t at = 0;
+	uint32_t i;
+	int r;
+
+	for (i = 0; i < header->entry_count; i++) {
+		r = entry_check(payload + at, header->payload_size - at,
+				&entry);
+		if (r < 0 || entry.index != header->first_index + i)
+			return -EBADMSG;
+		r = recover_entry(wal, &entry, header->sequence);
+		if (r < 0)
+			return r;
+		at += entry_size(entry.size);
+	}
+	if (at != header->payload_size)
+		return -EBADMSG;
+	if (header->last_index > segment->last_index)
+		segment->last_index = header->last_index;
+	if (header->last_index > wal->keeper.meta.snapshot.index)
+		wal->log_bytes += (uint64_t)header->frame.own * DISK_BLOCK;
+	wal->hard.term = header->term;
+	wal->hard.vote = header->vote;
+	wal->hard.commit = header->commit;
+	return 0;
+}
+
+/* ---- zeros ---- */
+
+static int recover_zero(struct wal *wal, const struct segment *segment,
+			uint32_t from, uint32_t to)
+{
+	uint32_t most = wal->fill_size / DISK_BLOCK;
+	uint32_t count;
+	int r;
+
+	for (; from < to; from += count) {
+		count = to - from < most ? to - from : most;
+		r = disk_write_now(wal->disk, segment->file,
+				   (uint64_t)from * DISK_BLOCK, wal->zeros,
+				   count * DISK_BLOCK);
+		if (r < 0)
+			return log_where(wal, r,
+					 "segment-%08x at byte %llu: cannot be "
+					 "overwritten",
+					 segment->number,
+					 (unsigned long long)from * DISK_BLOCK);
+	}
+	return 0;
+}
+
+static uint32_t smaller_of(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+/* The last segment in use becomes a spare. */
+static void recover_drop_last(struct wal *wal)
+{
+	assert(wal->live_count > 0);
+	log_pool_add(wal, &wal->live[--wal->live_count]);
+}
+
+static int recover_torn(struct wal *wal, const struct recover_stop *stop)
+{
+	struct segment *segment = &wal->live[stop->segment];
+	uint32_t from = stop->block == 1 ? 0 : stop->block;
+	uint32_t to = smaller_of(from + WAL_BLOCKS_LARGE + 1, segment->blocks);
+	struct log_cursor cursor = {.window_file = -1};
+	struct record_header header = {.frame = {.own = 1}};
+	const uint8_t *block;
+	int r;
+
+	block = scan_block(wal, &cursor, segment, stop->block);
+	if (!block || record_check_header(block, &header) < 0)
+		header.frame.own = 1;
+	wal->report->torn = true;
+	wal->report->torn_blocks = header.frame.own;
+	r = recover_zero(wal, segment, from, to);
+	if (r == 0 && from == 0)
+		recover_drop_last(wal);
+	return r;
+}
+
+/* Finds out what is given up from here on. */
+static void recover_count(struct wal *wal, const struct recover_stop *stop)
+{
+	struct record_header header;
+	uint64_t highest = wal->last_index;
+	uint64_t sequence = wal->next_sequence - 1;
+	uint32_t block = stop->block;
+	uint32_t i;
+
+	for (i = stop->segment; i < wal->live_count; i++, block = 1) {
+		while (block < wal->live[i].blocks &&
+		       scan_evidence(wal, &wal->live[i], block, sequence,
+				     &header)) {
+			if (header.last_index > highest)
+				highest = header.last_index;
+			sequence = header.sequence;
+			block = header.position + 1;
+		}
+	}
+	wal->report->dropped = highest - wal->last_index;
+	wal->next_sequence = sequence + 1;
+}
+
+static int recover_lose(struct wal *wal, const struct recover_stop *stop)
+{
+	uint64_t sequence = wal->next_sequence;
+	uint32_t from;
+	int r;
+
+	recover_count(wal, stop);
+	while (wal->live_count > stop->segment) {
+		from = 0;
+		if (wal->live_count == stop->segment + 1 && stop->block > 1)
+			from = stop->block;
+		r = recover_zero(wal, log_tail(wal), from,
+				 log_tail(wal)->blocks);
+		if (r < 0)
+			return r;
+		if (from > 0)
+			break;
+		recover_drop_last(wal);
+	}
+	if (wal->live_count > 0) {
+		wal->next_sequence = sequence;
+		return 0;
+	}
+	/* Not even a first record is left: sequences go on behind them all. */
+	if (wal->next_sequence <= wal->keeper.meta.durable_sequence)
+		wal->next_sequence = wal->keeper.meta.durable_sequence + 1;
+	return log_start_now(wal);
+}
+
+/* ---- the walk ---- */
+
+/* Says what is damaged, or goes on without it if that is accepted. */
+static int recover_damaged(struct wal *wal, const struct recover_stop *stop,
+			   const char *what)
+{
+	char later[48] = "";
+	uint32_t number = 0;
+	int r;
+
+	if (stop->later > 0)
+		text_format(later, sizeof(later), " (record %llu is whole)",
+			    (unsigned long long)stop->later);
+	if (stop->segment < wal->live_count)
+		number = wal->live[stop->segment].number;
+	r = log_where(
+		wal, WAL_EDAMAGED,
+		"segment-%08x at byte %llu: record %llu %s%s; keep a copy; "
+		"accept_tail_loss drops it and all after it",
+		number, (unsigned long long)stop->block * DISK_BLOCK,
+		(unsigned long long)wal->next_sequence, what, later);
+	return wal->options.accept_tail_loss ? recover_lose(wal, stop) : r;
+}
+
+/* Segment `i` must follow the one before it without a gap. NULL: it does. */
+static const char *recover_disorder(const struct wal *wal, uint32_t i)
+{
+	const struct segment *segment = &wal->live[i];
+	uint64_t due = wal->keeper.meta.first_segment + i;
+
+	if (segment->segment != due)
+		return "is missing: a segment of the log is not there";
+	if (i > 0 && segment->first_sequence != wal->next_sequence)
+		return "is missing: the next segment begins with another";
+	return NULL;
+}
+
+/* Reads a segment to where it stops: a scan_result, or an error. */
+static int recover_segment(struct wal *wal, struct log_cursor *cursor)
+{
+	struct segment *segment = &wal->live[cursor->segment];
+	int result;
+	int r;
+
+	cursor->block = 1;
+	segment->used = 1;
+	for (;;) {
+		result = scan_record(wal, cursor, wal->next_sequence);
+		if (result != SCAN_VALID)
+			return result;
+		r = recover_record(wal, cursor);
+		if (r < 0)
+			return r == -EBADMSG ? SCAN_BAD_ENTRY : r;
+		wal->next_sequence++;
+		wal->report->records++;
+		cursor->block += cursor->header.frame.own;
+		segment->used = cursor->block;
+	}
+}
+
+/* The log stops at the last segment: 0 when that is its clean end. */
+static int recover_last(struct wal *wal, const struct recover_stop *stop,
+			int result)
+{
+	const struct meta *meta = &wal->keeper.meta;
+	bool durable = wal->next_sequence <= meta->durable_sequence;
+	bool rebooted =
+		memcmp(meta->boot_id, wal->boot_id, sizeof(meta->boot_id)) != 0;
+	bool failed = meta->failed_sequence == wal->next_sequence;
+
+	if (result == SCAN_END && stop->block > 1) {
+		if (durable)
+			return recover_damaged(wal, stop,
+					       "is missing, but was durable");
+		return 0;
+	}
+	if (durable)
+		return recover_damaged(wal, stop, "is bad, but was durable");
+	if (stop->segment == 0 && stop->block == 1)
+		return recover_damaged(wal, stop,
+				       "is bad, the first one of the log");
+	if (!rebooted && !failed)
+		return recover_damaged(wal, stop,
+				       "is bad, and the machine ran on since");
+	return recover_torn(wal, stop);
+}
+
+/* A segment was read to where it stops: 1 to go on with the next one. */
+static int recover_judge(struct wal *wal, struct recover_stop *stop, int result)
+{
+	struct segment *segment = &wal->live[stop->segment];
+	bool last = stop->segment + 1 == wal->live_count;
+	struct record_header header;
+
+	if (result == SCAN_FUTURE)
+		return log_where(wal, WAL_EFUTURE,
+				 "segment-%08x at byte %llu: a record of a "
+				 "newer format",
+				 segment->number,
+				 (unsigned long long)stop->block * DISK_BLOCK);
+	if (result == SCAN_BAD_ENTRY)
+		return recover_damaged(wal, stop, "holds a bad entry");
+	if (scan_evidence(wal, segment, stop->block, wal->next_sequence,
+			  &header)) {
+		stop->later = header.sequence;
+		return recover_damaged(wal, stop, "is bad or missing");
+	}
+	if (last)
+		return recover_last(wal, stop, result);
+	if (result == SCAN_END && stop->block > 1)
+		return 1;
+	return recover_damaged(wal, stop, "is bad, in the middle of the log");
+}
+
+static int recover_walk(struct wal *wal)
+{
+	struct log_cursor cursor = {.window_file = -1};
+	struct recover_stop stop = {.block = 1};
+	const char *disorder;
+	int r;
+
+	if (wal->live_count == 0)
+		return recover_damaged(
+			wal, &stop, "is missing with its segment, the first");
+	wal->next_sequence = wal->live[0].first_sequence;
+	for (; cursor.segment < wal->live_count; cursor.segment++) {
+		disorder = recover_disorder(wal, cursor.segment);
+		if (disorder)
+			return recover_damaged(wal, &stop, disorder);
+		r = recover_segment(wal, &cursor);
+		if (r < 0)
+			return r;
+		stop.segment = cursor.segment;
+		stop.block = wal->live[cursor.segment].used;
+		r = recover_judge(wal, &stop, r);
+		if (r <= 0)
+			return r;
+		scan_reset(&cursor);
+	}
+	assert(false); /* the last segment is always judged */
+	return WAL_EDAMAGED;
+}
+
+/* What `meta` knows of the hard state, when the records know less. */
+static void recover_hard(struct wal *wal)
+{
+	const struct meta *meta = &wal->keeper.meta;
+	struct raft_hard_state *hard = &wal->hard;
+
+	if (meta->term > hard->term) {
+		hard->term = meta->term;
+		hard->vote = meta->vote;
+	}
+	if (meta->term == hard->term && hard->vote == 0)
+		hard->vote = meta->vote;
+	if (meta->commit > hard->commit)
+		hard->commit = meta->commit;
+	/* After a loss that was accepted. */
+	if (hard->commit > wal->last_index)
+		hard->commit = wal->last_index;
+}
+
+int log_recover(struct wal *wal)
+{
+	uint64_t covered = wal->keeper.meta.snapshot.index;
+	int r;
+
+	wal->durable_sequence = wal->keeper.meta.durable_sequence;
+	wal->next_sequence = wal->durable_sequence + 1;
+	r = recover_walk(wal);
+	if (r < 0)
+		return r;
+	if (wal->last_index < wal->must_reach)
+		return WAL_EDAMAGED; /* the snapshot's fault was noted */
+	if (wal->last_index < covered)
+		wal->last_index = covered;
+	if (wal->hard.commit < covered)
+		wal->hard.commit = covered;
+	recover_hard(wal);
+	wal->durable_sequence = wal->next_sequence - 1;
+	wal->durable_segment = log_tail(wal)->segment;
+	wal->replay_end = wal->next_sequence;
+	wal->keeper.meta.first_segment = wal->live[0].segment;
+	return log_keep_ready(wal);
+}

@@ -1,0 +1,253 @@
+/*
+ * Reading a snapshot back. At start every byte of it is checked before it is
+ * believed; then it is handed out a chunk at a time, and checked again, since
+ * it is read again.
+ */
+#include "wal/log.h"
+
+#include <assert.h>
+
+/* Reads `size` bytes at `offset` into the staging area. */
+static int snapshot_fetch(struct wal *wal, uint64_t offset, uint32_t size)
+{
+	return disk_read_now(wal->disk, wal->snapshot_file, offset, wal->chunk,
+			     size);
+}
+
+/* Says what is wrong with the snapshot at `index`. */
+static int snapshot_damaged(struct wal *wal, uint64_t index, uint64_t offset,
+			    const char *what)
+{
+	char name[DISK_NAME_MAX];
+
+	snapshot_name(name, index, "");
+	return log_where(wal, WAL_EDAMAGED,
+			 "%s at byte %llu: %s; restore this file from a copy, "
+			 "or empty the folder and join as a new member",
+			 name, (unsigned long long)offset, what);
+}
+
+static uint32_t snapshot_next_size(const struct meta_snapshot *named,
+				   uint64_t offset)
+{
+	uint64_t left = named->size - DISK_BLOCK - offset;
+
+	return left < WAL_CHUNK_SIZE ? (uint32_t)left : WAL_CHUNK_SIZE;
+}
+
+static int snapshot_verify_header(struct wal *wal,
+				  const struct meta_snapshot *named)
+{
+	struct snapshot_header header;
+	int r;
+
+	if (snapshot_fetch(wal, 0, DISK_BLOCK) < 0)
+		return snapshot_damaged(wal, named->index, 0, "unreadable");
+	r = snapshot_check_header(wal->chunk, &header);
+	if (r == WAL_EFUTURE)
+		return r;
+	if (r < 0 || header.index != named->index || header.term != named->term)
+		return snapshot_damaged(wal, named->index, 0, "bad header");
+	if (memcmp(header.cluster, wal->options.cluster,
+		   sizeof(header.cluster)) != 0)
+		return log_where(wal, WAL_EFOREIGN,
+				 "snapshot at index %llu: of another cluster",
+				 (unsigned long long)named->index);
+	return 0;
+}
+
+/* Checks the chunks; *ret_image is how many bytes of image they hold. */
+static int snapshot_verify_chunks(struct wal *wal,
+				  const struct meta_snapshot *named,
+				  XXH3_state_t *root, uint64_t *ret_image)
+{
+	uint64_t end = named->size - DISK_BLOCK;
+	struct snapshot_chunk chunk;
+	uint64_t offset = DISK_BLOCK;
+	uint64_t number = 0;
+	uint64_t image = 0;
+	uint32_t size;
+
+	for (; offset < end; offset += size, number++) {
+		size = snapshot_next_size(named, offset);
+		if (snapshot_fetch(wal, offset, size) < 0)
+			return snapshot_damaged(wal, named->index, offset,
+						"unreadable");
+		if (snapshot_check_chunk(wal->chunk, size, &chunk) < 0 ||
+		    chunk.number != number || chunk.index != named->index ||
+		    snapshot_chunk_size(chunk.frame.own) != size)
+			return snapshot_damaged(wal, named->index, offset,
+						"bad chunk");
+		XXH3_128bits_update(root, wal->chunk, size);
+		image += chunk.frame.own;
+	}
+	*ret_image = image;
+	return 0;
+}
+
+static int snapshot_verify_footer(struct wal *wal,
+				  const struct meta_snapshot *named,
+				  const XXH3_state_t *state, uint64_t image)
+{
+	uint64_t offset = named->size - DISK_BLOCK;
+	XXH128_hash_t root = XXH3_128bits_digest(state);
+	struct snapshot_footer footer;
+
+	if (snapshot_fetch(wal, offset, DISK_BLOCK) < 0)
+		return snapshot_damaged(wal, named->index, offset,
+					"unreadable");
+	if (snapshot_check_footer(wal->chunk, &footer) < 0 ||
+	    footer.index != named->index || footer.file_size != named->size ||
+	    footer.image_size != image)
+		return snapshot_damaged(wal, named->index, offset,
+					"bad footer");
+	if (root.low64 != footer.root[0] || root.high64 != footer.root[1] ||
+	    root.low64 != named->root[0] || root.high64 != named->root[1])
+		return snapshot_damaged(wal, named->index, offset,
+					"the content is not what meta names");
+	return 0;
+}
+
+static int snapshot_verify(struct wal *wal, const struct meta_snapshot *named)
+{
+	int64_t size = disk_size_now(wal->disk, wal->snapshot_file);
+	XXH3_state_t *root = &wal->snapshot.root;
+	uint64_t image = 0;
+	int r;
+
+	if (size < 0 || (uint64_t)size != named->size ||
+	    named->size < 2 * DISK_BLOCK || named->size % DISK_BLOCK != 0)
+		return snapshot_damaged(wal, named->index,
+					size < 0 ? 0 : (uint64_t)size,
+					"cut short or grown");
+	r = snapshot_verify_header(wal, named);
+	if (r < 0)
+		return r;
+	XXH3_128bits_reset(root);
+	XXH3_128bits_update(root, wal->chunk, DISK_BLOCK);
+	r = snapshot_verify_chunks(wal, named, root, &image);
+	if (r < 0)
+		return r;
+	return snapshot_verify_footer(wal, named, root, image);
+}
+
+/* Opens, waits for a dead owner, and checks; the file stays open if good. */
+static int snapshot_try(struct wal *wal, const struct meta_snapshot *named)
+{
+	enum {
+		PAUSE_MS = 100
+	};
+	char name[DISK_NAME_MAX];
+	int r;
+
+	snapshot_name(name, named->index, "");
+	for (;;) {
+		r = disk_open_now(wal->disk, name, false);
+		if (r != -EWOULDBLOCK)
+			break;
+		wal->report->waited = true;
+		disk_pause_now(wal->disk, PAUSE_MS);
+	}
+	if (r == -ENOENT)
+		return snapshot_damaged(wal, named->index, 0, "missing");
+	if (r < 0)
+		return log_where(wal, r, "%s: cannot be opened", name);
+	wal->snapshot_file = r;
+	r = snapshot_verify(wal, named);
+	if (r < 0) {
+		disk_close_now(wal->disk, wal->snapshot_file);
+		wal->snapshot_file = -1;
+	}
+	return r;
+}
+
+/* Removes snapshots that `meta` does not name, or no longer needs. */
+static int snapshot_sweep(struct wal *wal, uint64_t keep, uint64_t keep_too)
+{
+	char name[DISK_NAME_MAX];
+	uint32_t position = 0;
+	uint64_t index;
+	int r;
+
+	while ((r = disk_list_now(wal->disk, &position, name)) > 0) {
+		if (!snapshot_parse(name, &index) || index == keep ||
+		    index == keep_too)
+			continue;
+		r = disk_unlink_now(wal->disk, name);
+		if (r < 0)
+			return log_where(wal, r, "%s: cannot be removed", name);
+		position = 0; /* what is listed has changed */
+	}
+	return r;
+}
+
+int log_snapshot_recover(struct wal *wal)
+{
+	struct meta *meta = &wal->keeper.meta;
+	struct meta_snapshot named = meta->snapshot;
+	int r;
+
+	if (named.index == 0)
+		return snapshot_sweep(wal, 0, 0);
+	r = snapshot_try(wal, &named);
+	if (r == WAL_EDAMAGED) {
+		/* recover_reaches() sees to it that the log fills the gap. */
+		wal->must_reach = named.index;
+		meta->snapshot = meta->previous;
+		r = 0;
+		if (meta->snapshot.index > 0)
+			r = snapshot_try(wal, &meta->snapshot);
+	}
+	if (r < 0)
+		return r;
+	/* A damaged one stays for whoever wants to look at it. */
+	meta->previous = (struct meta_snapshot){0};
+	return snapshot_sweep(wal, meta->snapshot.index, named.index);
+}
+
+int wal_snapshot_head(struct wal *wal, void *head, uint32_t room,
+		      uint32_t *ret_size)
+{
+	struct snapshot_header header;
+	int r;
+
+	if (wal->snapshot_file < 0)
+		return -ENOENT;
+	r = snapshot_fetch(wal, 0, DISK_BLOCK);
+	if (r < 0)
+		return r;
+	r = snapshot_check_header(wal->chunk, &header);
+	if (r < 0)
+		return r == -EBADMSG ? WAL_EDAMAGED : r;
+	if (header.frame.own > room)
+		return -E2BIG;
+	memcpy(head, wal->chunk + SNAPSHOT_HEAD_AT, header.frame.own);
+	*ret_size = header.frame.own;
+	return 0;
+}
+
+int wal_snapshot_read(struct wal *wal, const void **ret_piece,
+		      uint32_t *ret_size)
+{
+	const struct meta_snapshot *named = &wal->keeper.durable.snapshot;
+	uint64_t offset = DISK_BLOCK + wal->snapshot_chunk * WAL_CHUNK_SIZE;
+	struct snapshot_chunk chunk;
+	uint32_t size;
+	int r;
+
+	if (wal->snapshot_file < 0)
+		return -ENOENT;
+	if (offset >= named->size - DISK_BLOCK)
+		return 0;
+	size = snapshot_next_size(named, offset);
+	r = snapshot_fetch(wal, offset, size);
+	if (r < 0)
+		return r;
+	if (snapshot_check_chunk(wal->chunk, size, &chunk) < 0 ||
+	    chunk.number != wal->snapshot_chunk)
+		return WAL_EDAMAGED;
+	wal->snapshot_chunk++;
+	*ret_piece = wal->chunk + SNAPSHOT_CHUNK_HEADER;
+	*ret_size = chunk.frame.own;
+	return 1;
+}
