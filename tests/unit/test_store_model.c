@@ -6,8 +6,6 @@
  *
  * CONCLAVE_SEED chooses another history; a failure prints the seed.
  */
-#include <stdio.h>
-
 #include "tests/unit/test_store.h"
 
 enum {
