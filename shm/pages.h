@@ -169,6 +169,7 @@ static inline int cv_pages_read(struct conclave_pages *pages,
 	struct conclave_req *req;
 	int status;
 
+	memset(ret_result, 0, sizeof(*ret_result));
 	for (;;) {
 		req = cv_call_begin(pages->c);
 		if (req == NULL)
