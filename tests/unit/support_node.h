@@ -21,7 +21,7 @@
 
 enum rig_sizes {
 	RIG_SEGMENT = 4 << 20,
-	RIG_STORE = 64 << 20,
+	RIG_STORE = 256 << 20,
 	RIG_TICK_NS = 10000000,
 	RIG_STEP_NS = 1000,
 	RIG_TURNS_MAX = 20000,
@@ -86,7 +86,7 @@ static inline void rig_init(struct rig *rig)
 			},
 		.settings =
 			{
-				.quota_bytes = RIG_STORE / 16,
+				.quota_bytes = 4 << 20,
 				.session_expiry_ms = 600000,
 				.tombstone_ms = 600000,
 				.sessions_max = 1000,
