@@ -497,8 +497,7 @@ static void add_reads(TCase *tests)
 	tcase_add_test(tests, reads_that_are_parked_leave_places_for_others);
 	tcase_add_test(tests, many_handles_that_park_leave_places_for_one_more);
 	tcase_add_test(tests, more_reads_than_places_are_all_answered);
-	tcase_add_test(tests,
-		       a_long_range_is_read_in_slices_at_one_revision);
+	tcase_add_test(tests, a_long_range_is_read_in_slices_at_one_revision);
 	tcase_add_test(tests,
 		       a_range_gives_what_fits_and_says_that_there_is_more);
 	tcase_add_test(tests,
