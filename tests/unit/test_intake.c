@@ -4,7 +4,7 @@
  * of the ring expels the handle; a request that is merely wrong is refused;
  * and a client never harms another.
  */
-#include "tests/unit/support_node.h"
+#include "tests/unit/support_handle.h"
 
 static struct rig rig;
 static struct peer alice;

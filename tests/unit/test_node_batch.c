@@ -2,7 +2,7 @@
  * How requests become entries: when a batch closes, who gets how much of a
  * pass, and what happens at every limit: the rings wait, and nobody starves.
  */
-#include "tests/unit/support_node.h"
+#include "tests/unit/support_handle.h"
 
 static struct rig rig;
 static struct peer alice;

@@ -2,7 +2,7 @@
  * Reads and results: when a read may run, how long it waits, how the places
  * for reads are shared, and how clients learn that something was posted.
  */
-#include "tests/unit/support_node.h"
+#include "tests/unit/support_handle.h"
 
 static struct rig rig;
 static struct peer alice;

@@ -3,7 +3,7 @@
  * first operation to the dropping of its tombstone, and what became of a
  * request, asked again.
  */
-#include "tests/unit/support_node.h"
+#include "tests/unit/support_handle.h"
 
 enum times {
 	MS = 1000000,
