@@ -9,6 +9,7 @@
 
 enum {
 	CATCH_UP_TICKS = 10,
+	SHOW_NS = 1000000,
 };
 
 static size_t round_up(size_t size)
@@ -243,9 +244,13 @@ static void take_ready(struct node *node, const struct raft_ready *ready)
 		node->role = ready->role;
 		node->leader = ready->leader;
 		node->term = ready->hard.term;
+		/* What another leader may have dropped is proposed again. */
+		node->compacting = 0;
+		node->cut_due = false;
 		/* What was asked of another leadership is asked again. */
 		node->read_round_due = node->read_count > 0;
 	}
+	node->commit = ready->hard.commit;
 	if (ready->apply_last)
 		node->apply_last = ready->apply_last;
 	confirm_reads(node, ready);
@@ -274,23 +279,18 @@ static void decide(struct node *node)
 	}
 }
 
-static void show(struct node *node)
+/* Gauges: now and then will do. */
+static void show_gauges(struct node *node)
 {
 	struct cv_status *status = node->status;
-	struct raft_status raft;
 	struct store_stats store;
 	struct wal_stats wal;
 
-	raft_status(node->raft, &raft);
+	if (node->now_ns < node->show_due_ns)
+		return;
+	node->show_due_ns = node->now_ns + SHOW_NS;
 	store_stats(node->store, &store);
 	wal_stats(node->wal, &wal);
-	status->term = raft.term;
-	status->leader = raft.leader;
-	status->role = raft.role;
-	status->commit = raft.commit;
-	status->applied = node->applied;
-	status->revision = store_revision(node->store);
-	status->compacted = store_compacted(node->store);
 	status->sessions = store.sessions;
 	status->keys = store.keys;
 	status->store_bytes = store.logical_bytes;
@@ -298,6 +298,19 @@ static void show(struct node *node)
 	status->snapshots = wal.snapshots;
 	status->log_size = wal.log_size;
 	status->alarms = wal.no_space ? CV_ALARM_NOSPACE : 0;
+}
+
+static void show(struct node *node)
+{
+	struct cv_status *status = node->status;
+
+	status->term = node->term;
+	status->leader = node->leader;
+	status->role = node->role;
+	status->commit = node->commit;
+	status->applied = node->applied;
+	status->revision = store_revision(node->store);
+	status->compacted = store_compacted(node->store);
 	status->turns++;
 }
 
@@ -314,8 +327,9 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);
-	if (node->work || sweep)
+	if (node->work)
 		show(node);
+	show_gauges(node);
 	return node->work;
 }
 

@@ -180,6 +180,8 @@ static void refuse(struct node *node, const struct sealed *sealed,
 			      &result);
 	if (sealed->kind == ENTRY_SNAPSHOT_CUT)
 		node->cut_due = false;
+	if (sealed->kind == ENTRY_COMPACTION)
+		node->compacting = 0;
 	if (sealed->kind == ENTRY_SESSION_RESUME)
 		session_resumed(node, sealed->handle, sealed->handle_generation,
 				&result);

@@ -244,7 +244,10 @@ struct node {
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;
 	uint64_t sample_due_ns;
-	bool compaction_due;
+	uint64_t compacting; /* revision of the compaction under way, or 0 */
+	uint64_t half_revision; /* when history was half of what it may be */
+	uint64_t commit;
+	uint64_t show_due_ns;
 
 	struct session_end ends[ENDS_MAX];
 	uint32_t end_head;

@@ -164,7 +164,8 @@ static void compact_log(struct node *node)
 
 /* ---- retention ---- */
 
-static void propose_compaction(struct node *node, uint64_t revision)
+/* One at a time; false: not now. */
+static bool propose_compaction(struct node *node, uint64_t revision)
 {
 	struct op_header op = {
 		.size = OP_HEADER_SIZE,
@@ -172,10 +173,13 @@ static void propose_compaction(struct node *node, uint64_t revision)
 		.argument = revision,
 	};
 
-	if (node->draining || revision <= store_compacted(node->store))
-		return;
-	/* No room now: the next sample tries again. */
-	(void)batch_own(node, ENTRY_COMPACTION, &op, sizeof(op), -1);
+	if (node->compacting > store_compacted(node->store) || node->draining ||
+	    revision <= store_compacted(node->store))
+		return false;
+	if (!batch_own(node, ENTRY_COMPACTION, &op, sizeof(op), -1))
+		return false;
+	node->compacting = revision;
+	return true;
 }
 
 /*
@@ -191,7 +195,8 @@ static void keep_retention(struct node *node)
 		return;
 	node->sample_due_ns = node->now_ns + period / RETENTION_STEPS;
 	while (node->sample_count && node->now_ns - oldest->at_ns >= period) {
-		propose_compaction(node, oldest->revision);
+		/* If it cannot be now, the next sample makes up for it. */
+		(void)propose_compaction(node, oldest->revision);
 		node->sample_count--;
 		memmove(oldest, oldest + 1,
 			node->sample_count * sizeof(*oldest));
@@ -201,6 +206,28 @@ static void keep_retention(struct node *node)
 	node->samples[node->sample_count].at_ns = node->now_ns;
 	node->samples[node->sample_count++].revision =
 		store_revision(node->store);
+}
+
+/*
+ * History may be a quarter of the quota. What is kept when it is that large
+ * is the half that is newer.
+ */
+static void keep_size(struct node *node)
+{
+	uint64_t most = store_settings(node->store)->quota_bytes / 4;
+	struct store_stats stats;
+
+	store_stats(node->store, &stats);
+	if (stats.history_bytes < most / 2) {
+		node->half_revision = 0;
+		return;
+	}
+	if (!node->half_revision)
+		node->half_revision = store_revision(node->store);
+	if (!node_leads(node) || stats.history_bytes < most)
+		return;
+	if (propose_compaction(node, node->half_revision))
+		node->half_revision = store_revision(node->store);
 }
 
 void work_background(struct node *node)
@@ -214,6 +241,7 @@ void work_background(struct node *node)
 	compact_log(node);
 	cut_when_due(node);
 	keep_retention(node);
+	keep_size(node);
 	if (store_compact(node->store, COMPACT_BUDGET))
 		node->work++;
 }

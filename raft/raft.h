@@ -127,6 +127,7 @@ struct raft_message {
 	uint64_t log_index; /* entry before the first, or what is answered */
 	uint64_t log_term;
 	uint64_t commit;
+	uint64_t commit_term; /* votes and their refusals: of entry `commit` */
 	uint64_t reject_hint;
 	/* Heartbeat round; context of a READ_INDEX; member a TRANSFER names. */
 	uint64_t round;
@@ -218,7 +219,9 @@ size_t raft_memory_size(const struct raft_options *options);
 /*
  * Makes a core in `memory` (raft_memory_size() bytes, aligned 64, lent for
  * the core's life). `hard`, `snapshot` are what recovery found (zeros and
- * index 0 for a fresh member: then `snapshot->conf` alone says who votes).
+ * index 0 for a fresh member: then `snapshot->conf` alone says who votes; a
+ * member that joins later is born without voters and begins with an image,
+ * so its leader must have been offered one).
  * Then raft_load() takes the recovered entries in order, and the first of
  * raft_ready() may follow. Returns RAFT_EINVALID for an impossible
  * configuration or options.

@@ -313,6 +313,13 @@ void raft_record_stable(struct raft *raft, const struct raft_record *record)
 		raft_snapshot_durable(raft, record->snapshot_index);
 }
 
+static void receive_own(struct raft *raft, const struct raft_message *message)
+{
+	int err = raft_step(raft, message);
+
+	assert(err == 0);
+}
+
 static void record_release(struct raft *raft)
 {
 	struct raft_record record =
@@ -324,7 +331,7 @@ static void record_release(struct raft *raft)
 			*withheld_slot(raft, raft->withheld_begin++);
 
 		if (message.to == raft->options.id)
-			(void)raft_step(raft, &message); /* ours is never bad */
+			receive_own(raft, &message);
 		else
 			outbox_put(raft, &message);
 	}
@@ -374,7 +381,9 @@ void raft_persisted(struct raft *raft, uint64_t number, uint64_t index,
 
 void raft_applied_to(struct raft *raft, uint64_t index)
 {
+	const struct raft_entry leave = {.kind = ENTRY_CONF_V2};
 	struct raft_log *log = &raft->log;
+	int err;
 
 	if (index > log->applied)
 		raft_reduce_uncommitted(raft, raft_log_applied_to(log, index));
@@ -382,8 +391,8 @@ void raft_applied_to(struct raft *raft, uint64_t index)
 	    raft->role != RAFT_LEADER)
 		return;
 	/* Refused while leadership is handed over; the next apply asks again. */
-	(void)raft_propose_lead(raft,
-				&(struct raft_entry){.kind = ENTRY_CONF_V2});
+	err = raft_propose_lead(raft, &leave);
+	(void)err;
 }
 
 void raft_applied(struct raft *raft, uint64_t index)

@@ -24,7 +24,8 @@ bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress)
 	/* A large image for a member that is down would be for nothing. */
 	if (!progress->recent_active)
 		return false;
-	if (raft->offer.index == 0 || raft->offer.index + 1 < raft->log.first)
+	if (raft->offer.index <= progress->match ||
+	    raft->offer.index + 1 < raft->log.first)
 		return false;
 	progress->snapshot = raft->offer;
 	raft_progress_snapshot(progress, raft->offer.index);

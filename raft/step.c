@@ -103,6 +103,15 @@ static int step_propose(struct raft *raft, const struct raft_message *message)
 	return raft_propose(raft, message->entries, &index, &term);
 }
 
+static void receive_timeout_now(struct raft *raft)
+{
+	int err = 0;
+
+	if (raft->role == RAFT_FOLLOWER)
+		err = raft_hup(raft, true);
+	(void)err; /* the leader gives it up, if this member may not */
+}
+
 static int step_by_type(struct raft *raft, const struct raft_message *message)
 {
 	switch (message->type) {
@@ -128,8 +137,7 @@ static int step_by_type(struct raft *raft, const struct raft_message *message)
 		raft_transfer_step(raft, message->round);
 		return 0;
 	case RAFT_MSG_TIMEOUT_NOW:
-		if (raft->role == RAFT_FOLLOWER)
-			(void)raft_hup(raft, true); /* it may not be able */
+		receive_timeout_now(raft);
 		return 0;
 	case RAFT_MSG_READ_INDEX:
 		return raft_receive_read_index(raft, message);

@@ -15,6 +15,7 @@
 enum cv_await_limits {
 	CV_SPIN_LOOKS = 32, /* between two looks at the clock */
 	CV_SPIN_MIN_NS = 1000,
+	CV_SLICE_FIRST_NS = 5000000, /* then longer ones */
 	CV_ROOM_SLICE_NS = 1000000, /* longest sleep for room in a ring */
 };
 
@@ -63,7 +64,7 @@ static inline void cv_spin_learn(struct conclave *c, int paid, uint64_t took)
 
 /* ---- sleeping ---- */
 
-/* Sleeps until something is posted, at most until then: 0 or -EINTR. */
+/* Sleeps until something is posted, at most so long: 0, -ETIMEDOUT, -EINTR. */
 static inline int cv_doze(struct conclave *c, struct conclave_req *req,
 			  uint64_t ns)
 {
@@ -74,16 +75,15 @@ static inline int cv_doze(struct conclave *c, struct conclave_req *req,
 		status = cv_env_futex_wait(&c->down_words->completion, value,
 					   ns);
 	cv_wake_end_wait(c->up_words);
-	return status == -EINTR ? -EINTR : 0;
+	return status == -EINTR || status == -ETIMEDOUT ? status : 0;
 }
 
 /* One slice of waiting, and a look after the link: 0 or -EINTR. */
 static inline int cv_slice(struct conclave *c, struct conclave_req *req,
-			   uint64_t until_ns)
+			   uint64_t slice_ns, uint64_t until_ns)
 {
-	uint64_t slice = (uint64_t)CV_WAKE_SLICE_MS * CV_MS;
 	uint64_t now = cv_env_now();
-	uint64_t ns = until_ns > now ? until_ns - now : 0;
+	uint64_t left = until_ns > now ? until_ns - now : 0;
 	int status;
 
 	if (c->link_state != CV_LINK_UP) {
@@ -91,13 +91,15 @@ static inline int cv_slice(struct conclave *c, struct conclave_req *req,
 		cv_look(c);
 		return status;
 	}
-	status = cv_doze(c, req, ns < slice ? ns : slice);
+	status = cv_doze(c, req, left < slice_ns ? left : slice_ns);
 	if (cv_ready(c, req, 0))
-		return status;
-	if (c->session_over || cv_env_now_coarse() - c->looked_ns >= slice / 2)
+		return 0;
+	if (status == -ETIMEDOUT || c->session_over ||
+	    cv_env_now_coarse() - c->looked_ns >=
+		    (uint64_t)CV_WAKE_SLICE_MS * CV_MS)
 		cv_look(c);
 	conclave_flush(c);
-	return status;
+	return status == -EINTR ? -EINTR : 0;
 }
 
 /*
@@ -107,7 +109,8 @@ static inline int cv_slice(struct conclave *c, struct conclave_req *req,
 static inline int cv_await(struct conclave *c, struct conclave_req *req,
 			   uint64_t until_ns)
 {
-	uint64_t start;
+	uint64_t most = (uint64_t)CV_WAKE_SLICE_MS * CV_MS;
+	uint64_t slice = CV_SLICE_FIRST_NS, start;
 	int status;
 
 	conclave_flush(c);
@@ -119,7 +122,8 @@ static inline int cv_await(struct conclave *c, struct conclave_req *req,
 	}
 	start = cv_env_now();
 	for (;;) {
-		status = cv_slice(c, req, until_ns);
+		status = cv_slice(c, req, slice, until_ns);
+		slice = 2 * slice < most ? 2 * slice : most;
 		if (cv_ready(c, req, 0))
 			break;
 		if (status == -EINTR && (c->flags & CONCLAVE_INTERRUPTIBLE))

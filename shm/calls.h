@@ -19,7 +19,7 @@ static inline struct conclave_req *cv_call_begin(struct conclave *c)
 		return req;
 	until = cv_after(cv_env_now(), c->timeout_ns);
 	while (req == NULL && cv_outstanding(c) && cv_env_now() < until) {
-		if (cv_slice(c, NULL, until) != 0 &&
+		if (cv_slice(c, NULL, CV_ROOM_SLICE_NS, until) != 0 &&
 		    (c->flags & CONCLAVE_INTERRUPTIBLE) != 0)
 			break;
 		req = conclave_get_req(c);
@@ -36,19 +36,14 @@ static inline int cv_call_none(const struct conclave *c)
 /* Waits a little for room, or for the daemon: 0 to try again, or -EINTR. */
 static inline int cv_call_pause(struct conclave *c, uint64_t until_ns)
 {
-	uint64_t now = cv_env_now();
-	uint64_t limit = cv_after(now, CV_ROOM_SLICE_NS);
 	int status;
 
-	status = cv_slice(c, NULL, limit < until_ns ? limit : until_ns);
-	if (status != 0 && (c->flags & CONCLAVE_INTERRUPTIBLE) != 0)
-		return status;
-	/* Results of other requests may hold the ring up: not for long. */
-	if (c->lists[CV_LIST_READY].first != CV_NONE)
-		return cv_env_sleep(CV_SPIN_MIN_NS) == -EINTR &&
-				       (c->flags & CONCLAVE_INTERRUPTIBLE)
-			       ? -EINTR
-			       : 0;
+	status = cv_slice(c, NULL, CV_ROOM_SLICE_NS, until_ns);
+	/* Results of other requests end that at once. */
+	if (status == 0 && c->lists[CV_LIST_READY].first != CV_NONE)
+		status = cv_env_sleep(CV_SPIN_MIN_NS);
+	if (status == -EINTR && (c->flags & CONCLAVE_INTERRUPTIBLE) != 0)
+		return -EINTR;
 	return 0;
 }
 

@@ -49,9 +49,13 @@ static inline int cv_welcome_up_ok(const struct cv_welcome *w)
 {
 	uint64_t claims_end =
 		CV_CLAIMS_OFFSET + w->slots * (uint64_t)sizeof(uint64_t);
+	uint32_t control_max = 2 * CV_KEY_MAX; /* a range: key and end */
+
+	if (control_max > w->request_max)
+		control_max = w->request_max;
 
 	return cv_ring_fits(w->proposal_size, w->request_max) &&
-	       cv_ring_fits(w->control_size, 2 * CV_KEY_MAX) &&
+	       cv_ring_fits(w->control_size, control_max) &&
 	       cv_area_ok(w->proposal_offset, w->proposal_size, claims_end,
 			  w->up_size) &&
 	       cv_area_ok(w->control_offset, w->control_size, claims_end,
@@ -274,7 +278,7 @@ static inline int cv_link_absent(int error)
 
 static inline int cv_link_try(struct conclave *c, const char *path)
 {
-	uint32_t uid = 0;
+	uint32_t uid = UINT32_MAX;
 	int status;
 
 	c->link.socket = cv_env_socket();

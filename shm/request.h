@@ -173,12 +173,14 @@ static inline int cv_req_check(const struct conclave *c,
 	if (req->key_size > CV_KEY_MAX || req->value_size > c->request_max ||
 	    req->key_size + req->value_size > c->request_max)
 		return CONCLAVE_ETOOLARGE;
-	if (cv_is_proposal(req->type)) {
-		if (!cv_window_open(&c->window))
-			return -EAGAIN;
-		return req->reply_room == 0 ? 0 : CONCLAVE_EBADREQ;
-	}
-	return 0;
+	if ((req->type == CV_RANGE || req->type == CV_DELETE) &&
+	    req->value_size > CV_KEY_MAX)
+		return CONCLAVE_ETOOLARGE; /* the end is a key */
+	if (!cv_is_proposal(req->type))
+		return 0;
+	if (req->reply_room != 0)
+		return CONCLAVE_EBADREQ;
+	return cv_window_open(&c->window) ? 0 : -EAGAIN;
 }
 
 /* Reserves the room for the reply, when there is to be one. */

@@ -173,7 +173,7 @@ static void send(struct world *world, struct member *member,
 	parcel.has_snapshot = message->snapshot != NULL;
 	if (message->snapshot)
 		parcel.snapshot = *message->snapshot;
-	post(world, &parcel);
+	world->outgoing[world->outgoing_count++] = parcel;
 }
 
 static void queue_write(struct member *member, const struct raft_ready *ready)
@@ -216,6 +216,9 @@ void world_ready(struct world *world, struct member *member)
 	if (ready.apply_last != 0)
 		member->applying = ready.apply_last;
 	raft_advance(member->raft);
+	for (unsigned int i = 0; i < world->outgoing_count; i++)
+		post(world, &world->outgoing[i]);
+	world->outgoing_count = 0;
 }
 
 static void write_out(struct world *world, struct member *member,

@@ -507,8 +507,10 @@ static bool apply_all(struct peer *peer)
 		peer_store_apply(&peer->store, op,
 				 (peer->hold & PEER_ECHO) != 0);
 		if (peer->status_countdown != 0 &&
-		    --peer->status_countdown == 0)
+		    --peer->status_countdown == 0) {
 			op->result.status = peer->status_forced;
+			op->result.flags = 0;
+		}
 		peer->counts.applied++;
 		moved = true;
 	}
