@@ -4,6 +4,7 @@
  * here changes the ABI, and with it CV_ABI_MAJOR.
  */
 #include "tests/unit/support_handle.h"
+#include "tests/unit/support_node.h"
 
 /* One field: where it lies, how wide it is, and what was put there. */
 struct field {

@@ -5,6 +5,7 @@
  * and a client never harms another.
  */
 #include "tests/unit/support_handle.h"
+#include "tests/unit/support_node.h"
 
 static struct rig rig;
 static struct peer alice;

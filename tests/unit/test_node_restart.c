@@ -3,6 +3,7 @@
  * and restarts from them, compaction of history and of the log.
  */
 #include "tests/unit/support_handle.h"
+#include "tests/unit/support_node.h"
 
 enum {
 	WRITTEN_MAX = 250,

@@ -3,6 +3,7 @@
  * for reads are shared, and how clients learn that something was posted.
  */
 #include "tests/unit/support_handle.h"
+#include "tests/unit/support_node.h"
 
 static struct rig rig;
 static struct peer alice;

@@ -4,6 +4,7 @@
  * request, asked again.
  */
 #include "tests/unit/support_handle.h"
+#include "tests/unit/support_node.h"
 
 enum times {
 	MS = 1000000,
