@@ -4,6 +4,7 @@
  * of the ring expels the handle; a request that is merely wrong is refused;
  * and a client never harms another.
  */
+#include "tests/unit/support_handle.h"
 #include "tests/unit/support_node.h"
 
 static struct rig rig;
