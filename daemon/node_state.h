@@ -183,7 +183,6 @@ struct node {
 
 	uint64_t now_ns;
 	uint64_t tick_due_ns;
-	uint64_t log_due_ns; /* wal_tick() */
 	uint64_t append_ns; /* when the record in flight was submitted */
 	int work; /* of this turn */
 	bool failed;

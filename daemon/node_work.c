@@ -28,7 +28,6 @@ enum {
 	SNAPSHOT_FORMAT = 1,
 	REPLAY_BUDGET = 1 << 20,
 	RETENTION_STEPS = 60,
-	LOG_TICK_MS = 100,
 	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
 	MS = 1000000,
 };
@@ -233,10 +232,6 @@ static void keep_size(struct node *node)
 void work_background(struct node *node)
 {
 	wal_work(node->wal);
-	if (node->now_ns >= node->log_due_ns) {
-		wal_tick(node->wal);
-		node->log_due_ns = node->now_ns + LOG_TICK_MS * MS;
-	}
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);
