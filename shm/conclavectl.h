@@ -84,31 +84,29 @@ extern const struct ctl_command ctl_commands[];
 
 /* 0, or an exit status behind a message. */
 int ctl_options_parse(struct ctl_options *ret_options, int count,
-		      char *const *words) __attribute__((warn_unused_result));
+		      char *const *words) CV_MUST_USE;
 /* What takes these flags, for help. */
 void ctl_options_print(uint32_t takes);
 /* The name among those of `next` that is most like `word`, or NULL. */
 const char *ctl_similar(const char *word, const char *(*next)(uint32_t at));
 /* 0 and a whole decimal number, or -EINVAL. */
-int ctl_number(const char *text, uint64_t *ret_number)
-	__attribute__((warn_unused_result));
+int ctl_number(const char *text, uint64_t *ret_number) CV_MUST_USE;
 
 /* ---- conclavectl.c ---- */
 
 /* Says what a failed call means; gives the exit status. */
-int ctl_fail(const struct ctl *ctl, const char *what, int code)
-	__attribute__((warn_unused_result));
+int ctl_fail(const struct ctl *ctl, const char *what, int code) CV_MUST_USE;
 
 /* ---- commands ---- */
 
-int ctl_get(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_range(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_status(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_settings(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_put(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_del(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_cas(struct ctl *ctl) __attribute__((warn_unused_result));
-int ctl_compact(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_get(struct ctl *ctl) CV_MUST_USE;
+int ctl_range(struct ctl *ctl) CV_MUST_USE;
+int ctl_status(struct ctl *ctl) CV_MUST_USE;
+int ctl_settings(struct ctl *ctl) CV_MUST_USE;
+int ctl_put(struct ctl *ctl) CV_MUST_USE;
+int ctl_del(struct ctl *ctl) CV_MUST_USE;
+int ctl_cas(struct ctl *ctl) CV_MUST_USE;
+int ctl_compact(struct ctl *ctl) CV_MUST_USE;
 
 /* What a key and its flags select. `key` and `end` are the caller's, with
  * room for CV_KEY_MAX each; 0, or an exit status behind a message. */
@@ -120,8 +118,7 @@ struct ctl_range {
 };
 
 int ctl_range_of(const struct ctl_options *options, const char *key,
-		 const char *end, struct ctl_range *ret_range)
-	__attribute__((warn_unused_result));
+		 const char *end, struct ctl_range *ret_range) CV_MUST_USE;
 
 /* ---- conclavectl_print.c ---- */
 

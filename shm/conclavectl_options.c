@@ -245,7 +245,7 @@ static void set_alone(struct ctl_options *o, uint32_t flag)
 		[FLAG_SERIALIZABLE] = &o->serializable,
 	};
 
-	if (targets[flag])
+	if (targets[flag] != NULL)
 		*targets[flag] = true;
 }
 

@@ -51,15 +51,15 @@ int ctl_range_of(const struct ctl_options *options, const char *key,
 
 static uint32_t read_flags(const struct ctl_options *o)
 {
-	uint32_t flags = 0;
+	uint32_t set = 0;
 
 	if (o->count_only)
-		flags |= CV_COUNT_ONLY;
+		set |= CV_COUNT_ONLY;
 	if (o->keys_only)
-		flags |= CV_KEYS_ONLY;
+		set |= CV_KEYS_ONLY;
 	if (o->serializable)
-		flags |= CV_SERIALIZABLE;
-	return flags;
+		set |= CV_SERIALIZABLE;
+	return set;
 }
 
 /* ---- get and range ---- */

@@ -16,7 +16,7 @@ CONCLAVE_DEF int conclave_record_next(struct conclave_kv *kv)
 	uint64_t size, left = kv->cv_rest_size;
 	struct cv_record record;
 
-	if (left == 0)
+	if (left == 0 || at == NULL)
 		return 0;
 	if (at == NULL || left < sizeof(record))
 		return CONCLAVE_EPROTO;

@@ -162,7 +162,7 @@ CONCLAVE_DEF uint64_t conclave_req_user_data(const struct conclave_req *req)
 /* ---- handing it over ---- */
 
 /* Refused before a byte is copied. */
-static inline int cv_req_check(const struct conclave *c,
+static inline int cv_req_check(struct conclave *c,
 			       const struct conclave_req *req)
 {
 	int keyless = req->type == CV_PING || req->type == CV_COMPACT;
