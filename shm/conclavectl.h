@@ -96,18 +96,19 @@ int ctl_number(const char *text, uint64_t *ret_number)
 /* ---- conclavectl.c ---- */
 
 /* Says what a failed call means; gives the exit status. */
-int ctl_fail(const struct ctl *ctl, const char *what, int code);
+int ctl_fail(const struct ctl *ctl, const char *what, int code)
+	__attribute__((warn_unused_result));
 
 /* ---- commands ---- */
 
-int ctl_get(struct ctl *ctl);
-int ctl_range(struct ctl *ctl);
-int ctl_status(struct ctl *ctl);
-int ctl_settings(struct ctl *ctl);
-int ctl_put(struct ctl *ctl);
-int ctl_del(struct ctl *ctl);
-int ctl_cas(struct ctl *ctl);
-int ctl_compact(struct ctl *ctl);
+int ctl_get(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_range(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_status(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_settings(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_put(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_del(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_cas(struct ctl *ctl) __attribute__((warn_unused_result));
+int ctl_compact(struct ctl *ctl) __attribute__((warn_unused_result));
 
 /* What a key and its flags select. `key` and `end` are the caller's, with
  * room for CV_KEY_MAX each; 0, or an exit status behind a message. */

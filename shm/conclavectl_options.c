@@ -245,7 +245,8 @@ static void set_alone(struct ctl_options *o, uint32_t flag)
 		[FLAG_SERIALIZABLE] = &o->serializable,
 	};
 
-	*targets[flag] = true;
+	if (targets[flag])
+		*targets[flag] = true;
 }
 
 /* Which flag a word is, and its value if it stands behind a `=`. */

@@ -18,7 +18,7 @@ CONCLAVE_DEF int conclave_record_next(struct conclave_kv *kv)
 
 	if (left == 0)
 		return 0;
-	if (left < sizeof(record))
+	if (at == NULL || left < sizeof(record))
 		return CONCLAVE_EPROTO;
 	cv_copy(&record, at, sizeof(record));
 	size = sizeof(record) + (uint64_t)record.key_size + record.value_size;
