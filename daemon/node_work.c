@@ -331,8 +331,7 @@ static int keep_bytes(struct node *node, struct raft_entry *entry)
 		       ? NULL
 		       : &node->held[(node->held_tail - 1) % HELD_MAX];
 	if (!held || held->buffer->room - held->buffer->used < size) {
-		struct wal_buffer *buffer =
-			wal_buffer_open(node->wal, size);
+		struct wal_buffer *buffer = wal_buffer_open(node->wal, size);
 
 		if (!buffer || node->held_tail - node->held_head == HELD_MAX)
 			return -ENOBUFS;

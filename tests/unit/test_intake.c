@@ -697,7 +697,8 @@ static void storm(bool control)
 		memcpy(record, &head, sizeof(head));
 	if (head.slot < alice.welcome.slots)
 		alice.claims[head.slot] = cv_claim_word(
-			head.generation, draw(4) ? CV_QUEUED : draw(4));
+			head.generation,
+			draw(4) ? CV_QUEUED : (enum cv_claim_state)draw(4));
 	cv_ring_publish(ring);
 	if (draw(60) == 0)
 		record->length = length;
