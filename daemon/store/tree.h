@@ -150,7 +150,7 @@ int tree_check(const struct mapping *map, const struct tree *tree,
 	__attribute__((warn_unused_result));
 
 /* Negative, 0 or positive as a is less than, equal to or greater than b. */
-int key_compare(struct key a, struct key b);
+int key_compare(struct key a, struct key b) __attribute__((warn_unused_result));
 
 /* ---- for the files of the tree alone ---- */
 
