@@ -1,5 +1,5 @@
 /* The state machine's meaning, operation by operation, and its refusals. */
-#include "tests/unit/test_store.h"
+#include "tests/unit/support_store.h"
 
 static struct rig rig;
 static uint8_t out[1 << 20];

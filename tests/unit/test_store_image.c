@@ -1,5 +1,5 @@
 /* Images: their bytes, that they stand still, and what is refused. */
-#include "tests/unit/test_store.h"
+#include "tests/unit/support_store.h"
 
 static struct rig rig, twin;
 

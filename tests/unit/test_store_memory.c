@@ -1,5 +1,5 @@
 /* That memory never runs out below the quota, whoever tries. */
-#include "tests/unit/test_store.h"
+#include "tests/unit/support_store.h"
 
 #include "daemon/store/state.h"
 

@@ -1,5 +1,5 @@
 /* Sessions: exactly once, epochs, resume, the end, and every refusal. */
-#include "tests/unit/test_store.h"
+#include "tests/unit/support_store.h"
 
 static struct rig rig;
 

@@ -2,8 +2,8 @@
  * What the tests of the store share: a store in memory of its own, and
  * entries made from operations as intake would make them.
  */
-#ifndef TESTS_UNIT_TEST_STORE_H
-#define TESTS_UNIT_TEST_STORE_H
+#ifndef TESTS_UNIT_SUPPORT_STORE_H
+#define TESTS_UNIT_SUPPORT_STORE_H
 
 #include <assert.h>
 #include <check.h>
