@@ -24,6 +24,12 @@
 #ifndef SHM_CONCLAVE_H
 #define SHM_CONCLAVE_H
 
+/* Said once: with it defined, nothing that follows is missing as well. */
+#if defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
+#error "conclave.h needs GNU declarations: -std=gnu11 or -D_GNU_SOURCE"
+#define _GNU_SOURCE 1
+#endif
+
 #include "shm/env.h"
 #include "shm/types.h"
 
