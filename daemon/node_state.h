@@ -183,7 +183,6 @@ struct node {
 
 	uint64_t now_ns;
 	uint64_t tick_due_ns;
-	uint64_t log_due_ns; /* wal_tick() */
 	uint64_t append_ns; /* when the record in flight was submitted */
 	int work; /* of this turn */
 	bool failed;
@@ -290,8 +289,10 @@ void apply_committed(struct node *node);
 void work_snapshot_cut(struct node *node, const struct raft_entry *entry);
 void work_background(struct node *node);
 int work_load_snapshot(struct node *node, const struct wal_report *report,
-		       struct raft_snapshot *ret_snapshot);
-int work_replay(struct node *node, const struct wal_report *report);
+		       struct raft_snapshot *ret_snapshot)
+	__attribute__((warn_unused_result));
+int work_replay(struct node *node, const struct wal_report *report)
+	__attribute__((warn_unused_result));
 
 /* ---- intake.c ---- */
 

@@ -28,7 +28,6 @@ enum {
 	SNAPSHOT_FORMAT = 1,
 	REPLAY_BUDGET = 1 << 20,
 	RETENTION_STEPS = 60,
-	LOG_TICK_MS = 100,
 	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
 	MS = 1000000,
 };
@@ -233,10 +232,6 @@ static void keep_size(struct node *node)
 void work_background(struct node *node)
 {
 	wal_work(node->wal);
-	if (node->now_ns >= node->log_due_ns) {
-		wal_tick(node->wal);
-		node->log_due_ns = node->now_ns + LOG_TICK_MS * MS;
-	}
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);
@@ -336,8 +331,7 @@ static int keep_bytes(struct node *node, struct raft_entry *entry)
 		       ? NULL
 		       : &node->held[(node->held_tail - 1) % HELD_MAX];
 	if (!held || held->buffer->room - held->buffer->used < size) {
-		struct wal_buffer *buffer =
-			wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+		struct wal_buffer *buffer = wal_buffer_open(node->wal, size);
 
 		if (!buffer || node->held_tail - node->held_head == HELD_MAX)
 			return -ENOBUFS;

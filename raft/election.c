@@ -190,7 +190,8 @@ int raft_hup(struct raft *raft, bool forced)
 
 int raft_campaign(struct raft *raft)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	return raft_hup(raft, false);
 }
 

@@ -131,11 +131,18 @@ struct raft {
 	struct raft_hard_state shown_hard;
 	uint64_t shown_leader;
 	uint8_t shown_role;
-	bool ready_open; /* between raft_ready() and raft_advance() */
+	bool ready_open; /* handed out, and nothing happened since */
+	bool ready_light; /* and it was without the disk's part */
 
 	struct raft_snapshot offer; /* newest image there is to send */
 	uint64_t evicted; /* data of entries up to here is NULL */
 };
+
+/* Something happens: what was handed out and not taken is out of date. */
+static inline void raft_touch(struct raft *raft)
+{
+	raft->ready_open = false;
+}
 
 /* core.c */
 void raft_draw_timeout(struct raft *raft);

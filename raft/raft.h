@@ -277,16 +277,27 @@ void raft_report_unreachable(struct raft *raft, uint64_t peer);
  */
 void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
 
-/* What is to be done; false: nothing. Then raft_advance() takes it over. */
+/*
+ * What is to be done; false: nothing. Then raft_advance() takes it over.
+ * Without that, whatever happens next makes it void, and the next
+ * raft_ready() says it all again.
+ */
 bool raft_has_ready(const struct raft *raft);
 
 /*
  * Whether the next ready asks for a write. Who cannot write now asks this
- * first: a ready that was handed out must be advanced.
+ * first, and takes what raft_ready_light() has.
  */
 bool raft_must_sync(const struct raft *raft);
 void raft_ready(struct raft *raft, struct raft_ready *ret_ready);
 void raft_advance(struct raft *raft);
+
+/*
+ * The same without the disk's part (no hard state, entries or image), for
+ * when the disk cannot take more: heartbeats never wait for it. False when
+ * there is nothing else; then it need not be advanced.
+ */
+bool raft_ready_light(struct raft *raft, struct raft_ready *ret_ready);
 
 /*
  * The write of ready `number` is durable. (index, term) name its last entry,

@@ -107,7 +107,8 @@ void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok)
 {
 	struct raft_progress *progress;
 
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	if (raft->role != RAFT_LEADER)
 		return;
 	progress = raft_find(raft, peer);
@@ -123,7 +124,8 @@ void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok)
 
 void raft_compact(struct raft *raft, uint64_t index)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	assert(index <= raft->log.applied);
 	raft_outbox_purge(raft, UINT64_MAX, index + 1);
 	raft_log_compact(&raft->log, index);

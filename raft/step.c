@@ -191,7 +191,7 @@ static bool is_malformed(const struct raft *raft,
 int raft_receive(struct raft *raft, const struct raft_message *message)
 {
 	assert(raft && message);
-	assert(!raft->ready_open);
+	raft_touch(raft);
 	if (is_malformed(raft, message))
 		return RAFT_EINVALID;
 	if (is_reply(message->type) && !raft_find(raft, message->from))
@@ -201,7 +201,8 @@ int raft_receive(struct raft *raft, const struct raft_message *message)
 
 void raft_forget_leader(struct raft *raft)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	/* Whoever forgets may vote at once: not while a lease stands on it. */
 	if (raft->options.read_mode == RAFT_READ_LEASE || raft->options.lease)
 		return;
@@ -213,7 +214,8 @@ void raft_report_unreachable(struct raft *raft, uint64_t peer)
 {
 	struct raft_progress *progress;
 
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	if (raft->role != RAFT_LEADER)
 		return;
 	progress = raft_find(raft, peer);

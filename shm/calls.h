@@ -93,6 +93,7 @@ static inline int cv_call(struct conclave *c, struct conclave_req *req,
 	uint64_t until = cv_after(cv_env_now(), c->timeout_ns);
 	int status;
 
+	memset(ret_result, 0, sizeof(*ret_result));
 	req->wanted_deadline_ns = until;
 	for (;;) {
 		status = cv_call_submit(c, req, until);

@@ -271,7 +271,7 @@ CONCLAVE_DEF void conclave_session_id(const struct conclave *c,
 				      uint8_t ret_id[16]);
 CONCLAVE_DEF uint32_t conclave_slots(const struct conclave *c);
 /* Why the daemon is away: 0 while it is not. */
-CONCLAVE_DEF int conclave_link_error(const struct conclave *c);
+CONCLAVE_DEF int conclave_link_error(const struct conclave *c) CV_MUST_USE;
 
 /* What a write that ended with `code` came to. */
 CONCLAVE_DEF enum conclave_error_kind conclave_error_kind(int code);

@@ -210,6 +210,8 @@ static inline void cv_link_attach(struct conclave *c,
 	c->epoch = w->epoch;
 	if (c->window.next == 1)
 		c->born = w->born;
+	else
+		c->window.begun = 1; /* a resume has begun it, at least */
 	c->looked_ns = cv_env_now_coarse();
 	c->link.pins = 0;
 	c->link.error = 0;
@@ -252,7 +254,7 @@ static inline int cv_link_hello(struct conclave *c)
 	memcpy(hello.secret, c->secret, sizeof(hello.secret));
 	hello.epoch = c->epoch;
 	hello.min_revision = c->revision;
-	hello.settled_below = c->window.settled;
+	hello.settled_below = cv_window_told(&c->window);
 	hello.born = c->window.next > 1 ? c->born : 0;
 	hello.clock_ns = cv_env_boot_now();
 	memcpy(hello.name, c->name, sizeof(hello.name));

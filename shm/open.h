@@ -151,7 +151,7 @@ static inline int cv_open_connect(struct conclave *c, uint32_t wait_ms)
 {
 	uint64_t start = cv_env_now();
 	uint64_t there = cv_after(start, (uint64_t)wait_ms * CV_MS);
-	uint64_t until = there;
+	uint64_t until;
 	int status;
 
 	for (;;) {

@@ -16,9 +16,9 @@ CONCLAVE_DEF int conclave_record_next(struct conclave_kv *kv)
 	uint64_t size, left = kv->cv_rest_size;
 	struct cv_record record;
 
-	if (left == 0)
+	if (left == 0 || at == NULL)
 		return 0;
-	if (left < sizeof(record))
+	if (at == NULL || left < sizeof(record))
 		return CONCLAVE_EPROTO;
 	cv_copy(&record, at, sizeof(record));
 	size = sizeof(record) + (uint64_t)record.key_size + record.value_size;
@@ -169,6 +169,7 @@ static inline int cv_pages_read(struct conclave_pages *pages,
 	struct conclave_req *req;
 	int status;
 
+	memset(ret_result, 0, sizeof(*ret_result));
 	for (;;) {
 		req = cv_call_begin(pages->c);
 		if (req == NULL)

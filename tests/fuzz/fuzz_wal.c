@@ -9,7 +9,8 @@
  * written to is made good, so that what lies behind it is reached.
  */
 #include "raft/entry.h"
-#include "tests/unit/support_disk.c" /* instead of the real engines */
+/* In the place of the real engines. */
+#include "tests/unit/support_disk.c" /* NOLINT(bugprone-suspicious-include) */
 #include "wal/meta.h"
 #include "wal/record.h"
 #include "wal/segment.h"

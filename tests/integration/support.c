@@ -58,7 +58,7 @@ static void make_folder(void)
 /* Reads to the end, keeping what fits. */
 static void keep_output(int fd, char *output)
 {
-	char rest[4096];
+	char rest[1024];
 	size_t used = 0;
 	ssize_t size;
 

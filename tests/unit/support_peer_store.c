@@ -67,7 +67,7 @@ struct peer_session *peer_session_add(struct peer_store *store,
 {
 	struct peer_session *session;
 
-	assert(store->session_count < 64);
+	assert(store->session_count < PEER_SESSIONS);
 	session = &store->sessions[store->session_count++];
 	memcpy(session->id, id, 16);
 	memcpy(session->secret, secret, 16);

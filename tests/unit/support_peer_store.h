@@ -10,6 +10,10 @@
 
 #include "shm/abi.h"
 
+enum peer_store_limits {
+	PEER_SESSIONS = 4096,
+};
+
 struct peer_version {
 	uint8_t *key;
 	uint8_t *value;
@@ -39,7 +43,7 @@ struct peer_session {
 struct peer_store {
 	struct peer_version *versions; /* in order of mod_revision */
 	uint64_t version_count;
-	struct peer_session sessions[64];
+	struct peer_session sessions[PEER_SESSIONS];
 	uint32_t session_count;
 	uint64_t revision;
 	uint64_t compacted;

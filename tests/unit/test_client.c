@@ -178,7 +178,7 @@ END_TEST
 
 START_TEST(ping_compact_and_settings_arrive)
 {
-	struct conclave_pages pages;
+	static struct conclave_pages walk;
 	struct conclave_range range = {0};
 	uint64_t revision = 0;
 
@@ -191,10 +191,10 @@ START_TEST(ping_compact_and_settings_arrive)
 	range.key = "a";
 	range.key_size = 1;
 	range.revision = 2;
-	ck_assert_int_eq(conclave_range_begin(c, &range, &pages),
+	ck_assert_int_eq(conclave_range_begin(c, &range, &walk),
 			 CONCLAVE_ECOMPACTED);
 	range.revision = 99;
-	ck_assert_int_eq(conclave_range_begin(c, &range, &pages),
+	ck_assert_int_eq(conclave_range_begin(c, &range, &walk),
 			 CONCLAVE_EFUTURE);
 }
 END_TEST

@@ -4,6 +4,7 @@
  * of the ring expels the handle; a request that is merely wrong is refused;
  * and a client never harms another.
  */
+#include "tests/unit/support_handle.h"
 #include "tests/unit/support_node.h"
 
 static struct rig rig;
@@ -623,6 +624,119 @@ START_TEST(settings_are_read_as_keys)
 }
 END_TEST
 
+/* ---- a storm ---- */
+
+static uint64_t seed;
+
+/* Splitmix64: the same storm each time. */
+static uint64_t draw(uint64_t below)
+{
+	uint64_t z = seed += 0x9e3779b97f4a7c15u;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return (z ^ (z >> 31)) % below;
+}
+
+/* A number that something may be compared with. */
+static uint64_t edge(uint64_t usual)
+{
+	static const uint64_t edges[] = {
+		0,	    1,		7,	    8,		63,    64,
+		80,	    4095,	4096,	    4097,	65536, 1u << 31,
+		UINT32_MAX, 1ull << 62, 1ull << 63, UINT64_MAX,
+	};
+	uint64_t kind = draw(4);
+
+	if (kind == 0)
+		return edges[draw(16)];
+	return kind == 1 ? usual + draw(3) - 1 : usual;
+}
+
+/* A head whose every field is as it should be, or nearly, or an edge. */
+static struct cv_request storm_head(bool control)
+{
+	uint64_t slot = draw(alice.welcome.slots);
+
+	return (struct cv_request){
+		.slot = (uint32_t)slot,
+		.generation = draw(4),
+		.type = (uint16_t)edge(control ? 16 + draw(3) : 1 + draw(5)),
+		.flags = (uint16_t)draw(40),
+		.reply_offset = (uint32_t)edge(slot * 256),
+		.reply_size = (uint32_t)edge(256),
+		.key_size = (uint32_t)edge(8),
+		.sequence = edge(draw(5000)),
+		.settled = edge(1),
+		.deadline_ns = edge(0),
+		.argument = edge(draw(100)),
+		.value_size = (uint32_t)edge(16),
+		.limit = (uint32_t)edge(0),
+		.lease = draw(8) ? 0 : edge(0),
+	};
+}
+
+/* One record, sound in its place, and all else as it comes. */
+static void storm(bool control)
+{
+	struct cv_ring_writer *ring =
+		control ? &alice.controls : &alice.proposals;
+	struct cv_request head = storm_head(control);
+	uint32_t length = 64 * (1 + (uint32_t)draw(3));
+	struct cv_request *record;
+
+	if (draw(20) == 0)
+		length = (uint32_t)edge(4 * 1024);
+	if (draw(40) == 0)
+		head.slot = (uint32_t)edge(alice.welcome.slots);
+	record = cv_ring_reserve(ring, 64 * (1 + (uint32_t)draw(130)));
+	if (!record)
+		return;
+	memcpy(record, &head, CV_LINE);
+	if (ring->reserved > CV_LINE)
+		memcpy(record, &head, sizeof(head));
+	if (head.slot < alice.welcome.slots)
+		alice.claims[head.slot] = cv_claim_word(
+			head.generation,
+			draw(4) ? CV_QUEUED : (enum cv_claim_state)draw(4));
+	cv_ring_publish(ring);
+	if (draw(60) == 0)
+		record->length = length;
+}
+
+START_TEST(a_storm_of_wrong_requests_harms_only_its_owner)
+{
+	uint32_t i, k;
+
+	seed = (uint64_t)_i + 1;
+	for (i = 0; i < 240; i++) {
+		for (k = (uint32_t)draw(20); k > 0; k--)
+			storm(draw(2) == 0);
+		if (draw(10) == 0)
+			rig_stall(&rig);
+		if (draw(4) == 0)
+			rig_unstall(&rig);
+		alice.up_words->waiting = (uint32_t)draw(2);
+		alice.up_words->armed = (uint32_t)draw(5);
+		rig_turns(&rig, 1 + (uint32_t)draw(3));
+		/* Also when she lost her own way in the ring. */
+		if (rig_events(&rig, NODE_EXPEL) || i % 20 == 19) {
+			peer_close(&alice);
+			peer_open(&alice, &rig, (uint8_t)(3 + i));
+		}
+	}
+	rig_unstall(&rig);
+	bob_is_served();
+	/* Nothing of hers is left when she goes. */
+	peer_close(&alice);
+	rig_settle(&rig);
+	ck_assert_uint_eq(rig.node->read_count, 0);
+	ck_assert_uint_eq(rig.node->request_head, rig.node->request_tail);
+	ck_assert_uint_eq(rig.node->event_count, 0);
+	peer_open(&alice, &rig, 254);
+}
+END_TEST
+
 static void add_ring(TCase *tests)
 {
 	tcase_add_test(tests, a_length_that_is_not_of_whole_lines_expels);
@@ -675,6 +789,8 @@ static void add_requests(TCase *tests)
 		       a_read_of_the_future_or_of_the_compacted_is_refused);
 	tcase_add_test(tests, all_kinds_of_proposals_are_served);
 	tcase_add_test(tests, settings_are_read_as_keys);
+	tcase_add_loop_test(
+		tests, a_storm_of_wrong_requests_harms_only_its_owner, 0, 20);
 }
 
 int main(void)

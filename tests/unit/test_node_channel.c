@@ -47,6 +47,7 @@
  *
  * Rows 10, 11 and 18 need a change of membership or more members.
  */
+#include "tests/unit/support_handle.h"
 #include "tests/unit/support_node.h"
 
 static struct rig rig;

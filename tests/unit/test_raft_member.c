@@ -2,6 +2,7 @@
  * One of three members, the other two played by the test: what it refuses,
  * what it promises and when, and what its lease rests on.
  */
+#include "raft/conf.h"
 #include "raft/entry.h"
 #include "raft/raft.h"
 
@@ -516,6 +517,42 @@ START_TEST(heartbeats_go_on_while_the_disk_stalls)
 }
 END_TEST
 
+START_TEST(messages_go_without_the_disk)
+{
+	struct raft_entry entry = {.kind = ENTRY_NORMAL, .size = 1};
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	raft_tick(raft);
+	/* Looked at, and left: the disk is busy. */
+	raft_ready(raft, &ready);
+	ck_assert(ready.must_sync);
+	ck_assert(raft_ready_light(raft, &ready));
+	ck_assert(!ready.must_sync);
+	ck_assert_uint_eq(ready.append_first, 0);
+	ck_assert_uint_ge(ready.message_count, 3);
+	raft_advance(raft);
+	ck_assert(!raft_ready_light(raft, &ready));
+	ck_assert(raft_has_ready(raft));
+	raft_tick(raft);
+	take();
+	ck_assert(ready.must_sync);
+	ck_assert_uint_eq(ready.append_first, index);
+	ck_assert_uint_eq(ready.append_last, index);
+	persist();
+	ck_assert_uint_eq(status()->stable_index, index);
+}
+END_TEST
+
+START_TEST(taking_over_what_is_out_of_date_is_a_bug)
+{
+	raft_ready(raft, &ready);
+	raft_tick(raft);
+	raft_advance(raft);
+}
+END_TEST
+
 START_TEST(elections_do_not_pile_up_while_the_disk_stalls)
 {
 	for (unsigned int i = 0; i < 100000; i++) {
@@ -634,8 +671,285 @@ START_TEST(a_refusal_tells_what_is_committed)
 }
 END_TEST
 
+static int give_image(uint64_t index, uint64_t term)
+{
+	struct raft_snapshot image = {.index = index, .term = term};
+
+	image.conf = birth.conf;
+	return give((struct raft_message){.type = RAFT_MSG_SNAPSHOT,
+					  .from = 2,
+					  .term = 3,
+					  .snapshot = &image});
+}
+
+START_TEST(an_image_never_takes_back_what_is_here)
+{
+	struct raft_entry three[3] = {entry_of(1, 1), entry_of(2, 1),
+				      entry_of(3, 2)};
+
+	ck_assert_int_eq(give_append(2, 3, 0, 0, three, 3), 0);
+	take();
+	persist();
+	/* One that the log agrees with only tells what is committed. */
+	ck_assert_int_eq(give_image(2, 1), 0);
+	take();
+	ck_assert_ptr_null(ready.snapshot);
+	ck_assert_uint_eq(status()->commit, 2);
+	ck_assert_uint_eq(status()->last_index, 3);
+	/* One older than what is committed tells nothing. */
+	ck_assert_int_eq(give_image(1, 1), 0);
+	ck_assert_uint_eq(status()->commit, 2);
+	/* One that contradicts the rest replaces it. */
+	ck_assert_int_eq(give_image(3, 3), 0);
+	ck_assert_uint_eq(status()->first_index, 4);
+	ck_assert_uint_eq(status()->last_index, 3);
+	take();
+	ck_assert_ptr_nonnull(ready.snapshot);
+	/* Until it is durable nothing is applied, and no campaign. */
+	ck_assert_uint_eq(status()->applied, 0);
+	ck_assert_int_eq(raft_campaign(raft), RAFT_EINVALID);
+	persist();
+	ck_assert_uint_eq(status()->applied, 3);
+}
+END_TEST
+
+START_TEST(refuses_impossible_images)
+{
+	ck_assert_int_eq(give_image(0, 1), RAFT_EINVALID);
+	ck_assert_int_eq(give_image(5, 4), RAFT_EINVALID);
+	birth.conf.voters[2] = 2;
+	ck_assert_int_eq(give_image(5, 1), RAFT_EINVALID);
+	birth.conf.voter_count = 0;
+	ck_assert_int_eq(give_image(5, 1), RAFT_EINVALID);
+	ck_assert_uint_eq(status()->last_index, 0);
+}
+END_TEST
+
+START_TEST(a_failed_image_is_sent_again_after_a_heartbeat)
+{
+	struct raft_entry entry = {.kind = ENTRY_NORMAL, .size = 8};
+	struct raft_snapshot image = {.term = 1};
+	struct raft_message message;
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	take();
+	persist();
+	ck_assert_int_eq(
+		give((struct raft_message){.type = RAFT_MSG_APPEND_REPLY,
+					   .from = 2,
+					   .term = term,
+					   .log_index = index}),
+		0);
+	take();
+	raft_applied(raft, index);
+	image.index = index;
+	image.conf = birth.conf;
+	raft_offer_snapshot(raft, &image);
+	raft_compact(raft, index);
+	/* 3 answers at last, and lacks what is gone. */
+	answer_round(3);
+	ck_assert(take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	ck_assert_uint_eq(message.snapshot->index, index);
+	answer_round(3);
+	ck_assert(!take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	raft_report_snapshot(raft, 3, false);
+	ck_assert(!take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	answer_round(3);
+	ck_assert(take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	/* It arrived: entries follow from behind it. */
+	ck_assert_int_eq(
+		give((struct raft_message){.type = RAFT_MSG_APPEND_REPLY,
+					   .from = 3,
+					   .term = term,
+					   .log_index = index}),
+		0);
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	ck_assert(take_message(RAFT_MSG_APPEND, 3, &message));
+	ck_assert_uint_eq(message.first_index, index);
+}
+END_TEST
+
+/* A sealed change of one member, lent as long as the program runs. */
+static struct raft_entry change_of(uint8_t type, uint64_t id)
+{
+	static uint8_t bytes[256];
+	struct raft_conf_changes changes = {.count = 1};
+
+	changes.changes[0].type = type;
+	changes.changes[0].id = id;
+	raft_conf_encode(&changes, bytes + ENTRY_HEADER_SIZE);
+	return (struct raft_entry){.kind = ENTRY_CONF_V1,
+				   .size = (uint32_t)raft_conf_size(1),
+				   .data = bytes};
+}
+
+static int give_ack(uint64_t from, uint64_t index)
+{
+	return give((struct raft_message){.type = RAFT_MSG_APPEND_REPLY,
+					  .from = from,
+					  .term = term_seen,
+					  .log_index = index});
+}
+
+START_TEST(no_vote_where_a_leader_is_known)
+{
+	options.lease = false;
+	options.check_quorum = false;
+	make();
+	ck_assert_int_eq(give_beat(2, 1), 0);
+	ck_assert_uint_eq(status()->vote, 0);
+	ck_assert_int_eq(give_vote(3, 1, false), 0);
+	ck_assert_uint_eq(status()->vote, 0);
+}
+END_TEST
+
+START_TEST(no_campaign_before_a_committed_change_is_applied)
+{
+	struct raft_entry change = change_of(RAFT_REMOVE, 3);
+	struct raft_conf_state conf;
+
+	options.lease = false;
+	make();
+	change.index = 1;
+	change.term = 1;
+	ck_assert_int_eq(give((struct raft_message){.type = RAFT_MSG_APPEND,
+						    .from = 2,
+						    .term = 1,
+						    .first_index = 1,
+						    .entry_count = 1,
+						    .entries = &change,
+						    .commit = 1}),
+			 0);
+	take();
+	persist();
+	take();
+	ck_assert_int_eq(raft_campaign(raft), RAFT_EINVALID);
+	ck_assert_int_eq(raft_apply_conf(raft, &change, &conf), 0);
+	raft_applied(raft, 1);
+	ck_assert_int_eq(raft_campaign(raft), 0);
+	ck_assert_uint_eq(status()->role, RAFT_CANDIDATE);
+}
+END_TEST
+
+START_TEST(one_change_at_a_time)
+{
+	struct raft_entry change = change_of(RAFT_ADD_LEARNER, 4);
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(raft_propose(raft, &change, &index, &term), 0);
+	ck_assert_int_eq(raft_propose(raft, &change, &index, &term),
+			 RAFT_ECONF_REFUSED);
+	ck_assert_uint_gt(strlen(raft_refusal(raft)), 0);
+	ck_assert_uint_eq(status()->last_index, index + 1);
+	ck_assert_uint_eq(raft_entry_at(raft, index + 1)->kind, ENTRY_EMPTY);
+}
+END_TEST
+
+START_TEST(a_new_leader_fears_changes_in_its_tail)
+{
+	struct raft_entry old = entry_of(1, 1);
+	struct raft_entry change = change_of(RAFT_ADD_LEARNER, 4);
+	uint64_t index, term;
+
+	hard.term = 1;
+	make();
+	ck_assert_int_eq(raft_load(raft, &old), 0);
+	ck_assert_int_eq(raft_campaign(raft), 0);
+	take();
+	persist();
+	ck_assert_int_eq(give_vote_reply(2, 2, false), 0);
+	ck_assert_uint_eq(status()->role, RAFT_LEADER);
+	ck_assert_int_eq(raft_propose(raft, &change, &index, &term),
+			 RAFT_ECONF_REFUSED);
+}
+END_TEST
+
+START_TEST(no_image_for_a_member_that_is_silent)
+{
+	struct raft_entry entry = {.kind = ENTRY_NORMAL, .size = 8};
+	struct raft_snapshot image = {.term = 1};
+	struct raft_message message;
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(give_ack(3, 1), 0);
+	for (unsigned int i = 0; i < 2 * ELECTION; i++)
+		answer_round(2);
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	take();
+	persist();
+	ck_assert_int_eq(give_ack(2, index), 0);
+	take();
+	raft_applied(raft, index);
+	image.index = index;
+	image.conf = birth.conf;
+	raft_offer_snapshot(raft, &image);
+	raft_compact(raft, index);
+	raft_report_unreachable(raft, 3);
+	ck_assert_int_eq(raft_propose(raft, &entry, &index, &term), 0);
+	ck_assert(!take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+	persist();
+	answer_round(3);
+	ck_assert(take_message(RAFT_MSG_SNAPSHOT, 3, &message));
+}
+END_TEST
+
+START_TEST(a_transfer_ends_when_its_member_is_removed)
+{
+	struct raft_entry change = change_of(RAFT_REMOVE, 3);
+	struct raft_conf_state conf;
+	uint64_t index, term;
+
+	lead();
+	ck_assert_int_eq(raft_propose(raft, &change, &index, &term), 0);
+	take();
+	persist();
+	ck_assert_int_eq(give_ack(2, index), 0);
+	take();
+	ck_assert_int_eq(raft_transfer(raft, 3), 0);
+	ck_assert_uint_eq(status()->transferee, 3);
+	ck_assert_int_eq(
+		raft_apply_conf(raft, raft_entry_at(raft, index), &conf), 0);
+	ck_assert_uint_eq(status()->transferee, 0);
+}
+END_TEST
+
+START_TEST(a_stale_refusal_changes_nothing)
+{
+	struct raft_message message;
+
+	lead();
+	take();
+	ck_assert_int_eq(
+		give((struct raft_message){.type = RAFT_MSG_APPEND_REPLY,
+					   .from = 2,
+					   .term = term_seen,
+					   .reject = true,
+					   .log_index = 1}),
+		0);
+	ck_assert(!take_message(RAFT_MSG_APPEND, 2, &message));
+}
+END_TEST
+
+static void add_leader_tests(TCase *all)
+{
+	tcase_add_test(all, no_vote_where_a_leader_is_known);
+	tcase_add_test(all, no_campaign_before_a_committed_change_is_applied);
+	tcase_add_test(all, one_change_at_a_time);
+	tcase_add_test(all, a_new_leader_fears_changes_in_its_tail);
+	tcase_add_test(all, no_image_for_a_member_that_is_silent);
+	tcase_add_test(all, a_transfer_ends_when_its_member_is_removed);
+	tcase_add_test(all, a_stale_refusal_changes_nothing);
+}
+
 static void add_tests(TCase *all)
 {
+	tcase_add_test(all, an_image_never_takes_back_what_is_here);
+	tcase_add_test(all, refuses_impossible_images);
+	tcase_add_test(all, a_failed_image_is_sent_again_after_a_heartbeat);
 	tcase_add_test(all, refuses_messages_that_no_member_sends);
 	tcase_add_test(all, refuses_entries_that_do_not_follow);
 	tcase_add_test(all, refuses_to_cut_what_is_committed);
@@ -654,6 +968,9 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, the_lease_ends_with_an_offer_of_leadership);
 	tcase_add_test(all, a_leader_without_answers_steps_down);
 	tcase_add_test(all, heartbeats_go_on_while_the_disk_stalls);
+	tcase_add_test(all, messages_go_without_the_disk);
+	tcase_add_test_raise_signal(
+		all, taking_over_what_is_out_of_date_is_a_bug, 6);
 	tcase_add_test(all, elections_do_not_pile_up_while_the_disk_stalls);
 	tcase_add_test(all, the_window_is_bounded_in_bytes);
 	tcase_add_test(all, a_learner_never_campaigns);
@@ -670,6 +987,7 @@ int main(void)
 
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	add_tests(all);
+	add_leader_tests(all);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -325,47 +325,56 @@ static void rooms_init(struct cv_rooms *rooms)
 	cv_rooms_init(rooms, AREA + 100);
 }
 
+static uint8_t used[PLACES];
+
+/* Marks the places of a room; all of them were free. */
+static void occupy(int64_t offset, uint32_t size)
+{
+	uint32_t place = (uint32_t)offset / CV_ROOM_MIN;
+	uint32_t places = (size + CV_ROOM_MIN - 1) / CV_ROOM_MIN;
+
+	ck_assert_uint_le(place + places, PLACES);
+	for (uint32_t i = place; i < place + places; i++)
+		ck_assert_uint_eq(used[i], 0);
+	memset(used + place, 1, places);
+}
+
+static void vacate(struct cv_rooms *rooms, int64_t offset, uint32_t size)
+{
+	uint32_t places = (size + CV_ROOM_MIN - 1) / CV_ROOM_MIN;
+
+	memset(used + offset / CV_ROOM_MIN, 0, places);
+	cv_rooms_give(rooms, (uint32_t)offset);
+}
+
 START_TEST(rooms_do_not_overlap_and_all_come_back)
 {
-	static uint8_t used[PLACES];
-	int64_t offsets[256];
-	uint32_t sizes[256], count = 0, seed = 1, place, places, i;
+	uint32_t sizes[256], count = 0, seed = 1, i;
+	int64_t offsets[256], offset;
 	struct cv_rooms rooms;
-	int64_t largest;
 
 	rooms_init(&rooms);
 	memset(used, 0, sizeof(used));
 	for (uint32_t turn = 0; turn < 20000; turn++) {
 		seed = seed * 1664525 + 1013904223;
-		if (count < 256 && (seed >> 16) % 3 != 0) {
-			sizes[count] = 1 + (seed >> 8) % (20 * CV_ROOM_MIN);
-			offsets[count] = cv_rooms_take(&rooms, sizes[count]);
-			if (offsets[count] < 0) {
-				ck_assert_int_eq(offsets[count], -EAGAIN);
-				continue;
-			}
-			place = (uint32_t)offsets[count] / CV_ROOM_MIN;
-			places = (sizes[count] + CV_ROOM_MIN - 1) / CV_ROOM_MIN;
-			for (i = place; i < place + places; i++) {
-				ck_assert_uint_lt(i, PLACES);
-				ck_assert_uint_eq(used[i], 0);
-				used[i] = 1;
-			}
-			count++;
-		} else if (count > 0) {
+		if (count > 0 && (count == 256 || (seed >> 16) % 3 == 0)) {
 			i = (seed >> 4) % count--;
-			place = (uint32_t)offsets[i] / CV_ROOM_MIN;
-			places = (sizes[i] + CV_ROOM_MIN - 1) / CV_ROOM_MIN;
-			memset(used + place, 0, places);
-			cv_rooms_give(&rooms, (uint32_t)offsets[i]);
+			vacate(&rooms, offsets[i], sizes[i]);
 			offsets[i] = offsets[count];
 			sizes[i] = sizes[count];
+			continue;
 		}
+		sizes[count] = 1 + (seed >> 8) % (20 * CV_ROOM_MIN);
+		offset = cv_rooms_take(&rooms, sizes[count]);
+		if (offset == -EAGAIN)
+			continue;
+		ck_assert_int_ge(offset, 0);
+		occupy(offset, sizes[count]);
+		offsets[count++] = offset;
 	}
-	while (count > 0)
-		cv_rooms_give(&rooms, (uint32_t)offsets[--count]);
-	largest = cv_rooms_take(&rooms, 1024 * CV_ROOM_MIN);
-	ck_assert_int_eq(largest, 0);
+	while (count-- > 0)
+		vacate(&rooms, offsets[count], sizes[count]);
+	ck_assert_int_eq(cv_rooms_take(&rooms, 1024 * CV_ROOM_MIN), 0);
 }
 END_TEST
 
@@ -431,54 +440,64 @@ struct pair {
 
 static struct pair pair;
 
+static void answer(const struct cv_peek *peek)
+{
+	struct cv_slot *slot = &pair.slots[peek->slot];
+
+	if (!cv_claim_take(&pair.claims[peek->slot], peek->generation))
+		return;
+	ck_assert_uint_eq(peek->record[CV_REQUEST_HEAD + 7],
+			  (uint8_t)peek->generation);
+	slot->status = 0;
+	slot->revision = peek->generation * 3;
+	cv_slot_post(slot, peek->generation);
+}
+
 static void *serve(void *unused)
 {
 	struct cv_ring_reader *r = &pair.ring.reader;
-	struct cv_slot *slot;
 	struct cv_peek peek;
-	uint8_t fill;
 
 	(void)unused;
-	for (;;) {
+	while (cv_load_acquire32(&pair.done) == 0) {
 		if (cv_ring_peek(r, &peek) != 1) {
-			if (cv_load_acquire32(&pair.done) != 0)
-				return NULL;
 			sched_yield();
 			continue;
 		}
-		ck_assert_uint_lt(peek.slot, SLOTS);
-		if (cv_claim_take(&pair.claims[peek.slot], peek.generation)) {
-			fill = peek.record[CV_REQUEST_HEAD + 7];
-			ck_assert_uint_eq(fill, (uint8_t)peek.generation);
-			slot = &pair.slots[peek.slot];
-			slot->status = 0;
-			slot->revision = peek.generation * 3;
-			cv_slot_post(slot, peek.generation);
-		}
+		answer(&peek);
 		cv_ring_skip(r, peek.length);
 		cv_ring_release(r, &pair.ring.head);
 	}
+	while (cv_ring_peek(r, &peek) == 1) {
+		answer(&peek);
+		cv_ring_skip(r, peek.length);
+	}
+	return NULL;
 }
 
-/* Sends on a slot when it is free; now and then it takes the request back. */
+/* Is the slot free again? Now and then its request is taken back. */
+static int vacant(uint32_t at, uint64_t g, int take_back, uint64_t *cancelled)
+{
+	if (g == 0 || pair.cancelled[at] == g)
+		return 1;
+	if (take_back && cv_claim_cancel(&pair.claims[at], g)) {
+		pair.cancelled[at] = g;
+		(*cancelled)++;
+		return 1;
+	}
+	if (!cv_slot_posted(&pair.slots[at], g))
+		return 0;
+	ck_assert_uint_eq(pair.slots[at].revision, g * 3);
+	return 1;
+}
+
 static void drive(uint64_t *sent, uint64_t *generations, uint64_t *cancelled,
 		  uint32_t at)
 {
-	uint64_t g = generations[at];
-	struct cv_slot *slot = &pair.slots[at];
+	uint64_t g = generations[at] + 1;
 
-	if (g != 0 && pair.cancelled[at] != g) {
-		if (*sent % 7 == 0 && cv_claim_cancel(&pair.claims[at], g)) {
-			pair.cancelled[at] = g;
-			(*cancelled)++;
-		} else if (!cv_slot_posted(slot, g)) {
-			return;
-		} else {
-			ck_assert_uint_eq(slot->revision, g * 3);
-		}
-	}
-	g++;
-	if (cv_ring_reserve(&pair.ring.writer, cv_record_length(100)) == NULL)
+	if (!vacant(at, g - 1, *sent % 7 == 0, cancelled) ||
+	    cv_ring_reserve(&pair.ring.writer, cv_record_length(100)) == NULL)
 		return;
 	cv_claim_queue(&pair.claims[at], g);
 	ck_assert_int_eq(put(&pair.ring.writer, at, g, 100, (uint8_t)g), 1);

@@ -1,0 +1,179 @@
+/*
+ * conclavectl: keys, settings and the state of a Conclave cluster from the
+ * command line, in the manner of etcdctl. It uses the public header alone.
+ */
+#include "shm/conclavectl.h"
+
+#include <signal.h>
+#include <stdio.h>
+
+#ifndef BUILD_VERSION
+#define BUILD_VERSION "unknown"
+#endif
+
+const struct ctl_command ctl_commands[] = {
+	{"put", "KEY VALUE|-", "put a key; - reads the value", 2, 2, 0,
+	 ctl_put},
+	{"get", "KEY [END]", "get a key, or a range", 1, 2,
+	 CTL_TAKES_RANGE | CTL_TAKES_READ, ctl_get},
+	{"range", "[KEY END]", "get keys from KEY up to END, or all", 0, 2,
+	 CTL_TAKES_READ, ctl_range},
+	{"del", "KEY [END]", "delete a key, or a range", 1, 2, CTL_TAKES_RANGE,
+	 ctl_del},
+	{"cas", "KEY REVISION VALUE|-",
+	 "put if the key was last changed at REVISION; 0: if it is absent", 3,
+	 3, 0, ctl_cas},
+	{"compact", "REVISION", "forget history before REVISION", 1, 1, 0,
+	 ctl_compact},
+	{"status", "", "what the daemon says of itself", 0, 0, 0, ctl_status},
+	{"settings", "[NAME [VALUE]]", "show or change replicated settings", 0,
+	 2, 0, ctl_settings},
+	{NULL, NULL, NULL, 0, 0, 0, NULL},
+};
+
+/* ---- help ---- */
+
+static const struct ctl_command *find_command(const char *name)
+{
+	uint32_t at;
+
+	for (at = 0; ctl_commands[at].name != NULL; at++) {
+		if (ctl_commands[at].name == name)
+			return &ctl_commands[at];
+	}
+	return NULL;
+}
+
+static void print_help(const struct ctl_command *command)
+{
+	uint32_t at;
+
+	if (command != NULL) {
+		printf("Usage: conclavectl %s%s%s [--flag]...\n\n%s.\n\n",
+		       command->name, command->arguments[0] != 0 ? " " : "",
+		       command->arguments, command->text);
+		printf("Flags:\n");
+		ctl_options_print(command->takes);
+		return;
+	}
+	printf("Usage: conclavectl COMMAND [ARGUMENT]... [--flag]...\n\n"
+	       "Commands:\n");
+	for (at = 0; ctl_commands[at].name != NULL; at++)
+		printf("  %-8s %-22s %s\n", ctl_commands[at].name,
+		       ctl_commands[at].arguments, ctl_commands[at].text);
+	printf("\nFlags:\n");
+	ctl_options_print(0);
+	printf("\nExit status: 0 done, 1 usage, 2 not found or compared "
+	       "differently,\n3 definitely not applied, 4 unknown, 5 no "
+	       "daemon.\n\nThe manual is conclavectl(1).\n");
+}
+
+/* ---- the way through ---- */
+
+int ctl_fail(const struct ctl *ctl, const char *what, int code)
+{
+	const char *hint = "";
+	int status = CTL_UNKNOWN;
+
+	(void)ctl;
+	if (code == CONCLAVE_ENOTFOUND || code == CONCLAVE_ECOMPARE)
+		status = CTL_NOT_FOUND;
+	else if (code == -ENOTCONN)
+		status = CTL_NO_DAEMON;
+	else if (conclave_error_kind(code) == CONCLAVE_NOT_APPLIED)
+		status = CTL_NOT_APPLIED;
+	if (status == CTL_UNKNOWN)
+		hint = " (it may or may not be applied)";
+	fprintf(stderr, "conclavectl: %s: %s%s\n", what,
+		conclave_strerror(code), hint);
+	return status;
+}
+
+/* Nothing to do: the wait that it interrupts returns. */
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction action;
+
+	memset(&action, 0, sizeof(action));
+	action.sa_handler = on_signal;
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+}
+
+static int open_conclave(struct ctl *ctl)
+{
+	const struct ctl_options *o = ctl->options;
+	struct conclave_options options;
+	int status;
+
+	conclave_options_init(&options);
+	options.socket = o->socket;
+	options.cluster = o->cluster;
+	options.name = "conclavectl";
+	options.timeout_ms = o->timeout_ms;
+	options.slots = 8;
+	options.proposal_size = CV_RING_MAX;
+	options.request_max = CV_REQUEST_MAX;
+	options.reply_size = CTL_REPLY_SIZE;
+	options.flags = CONCLAVE_INTERRUPTIBLE;
+	status = conclave_open(&ctl->conclave, &options);
+	if (status == 0)
+		return CTL_OK;
+	fprintf(stderr, "conclavectl: cannot reach the daemon%s%s: %s\n",
+		o->socket != NULL ? " at " : "",
+		o->socket != NULL ? o->socket : "", conclave_strerror(status));
+	if (status == CONCLAVE_ESTOPPED && o->socket == NULL)
+		fprintf(stderr, "Is conclaved running? Where it listens is "
+				"said with --socket or $CONCLAVE_SOCKET.\n");
+	return CTL_NO_DAEMON;
+}
+
+static int run(const struct ctl_options *options,
+	       const struct ctl_command *command)
+{
+	struct ctl ctl = {.options = options};
+	int status;
+
+	catch_signals();
+	status = open_conclave(&ctl);
+	if (status != CTL_OK)
+		return status;
+	status = command->run(&ctl);
+	conclave_close(ctl.conclave);
+	return status;
+}
+
+int main(int count, char **words)
+{
+	const struct ctl_command *command;
+	struct ctl_options options;
+	int status = ctl_options_parse(&options, count, words);
+
+	if (status != 0)
+		return status;
+	command = find_command(options.command);
+	if (options.version) {
+		printf("conclavectl %s\n", BUILD_VERSION);
+	} else if (options.help) {
+		print_help(command);
+	} else if (command == NULL) {
+		print_help(NULL);
+		status = CTL_USAGE;
+	} else if (options.argument_count < command->least ||
+		   options.argument_count > command->most) {
+		fprintf(stderr, "Usage: conclavectl %s %s\n", command->name,
+			command->arguments);
+		status = CTL_USAGE;
+	} else {
+		status = run(&options, command);
+	}
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return status;
+	fprintf(stderr, "conclavectl: the output could not be written\n");
+	return status == CTL_OK ? CTL_USAGE : status;
+}
