@@ -80,21 +80,27 @@ CTL = $(wildcard shm/conclavectl*.c)
 BENCH = $(wildcard bench/*.c)
 DEMO = $(wildcard tests/demo/*.c)
 SUPPORT = $(wildcard tests/support/*.c)
+SCRIPTS = $(wildcard tests/scripts/*.c)
+EXPLORE = $(wildcard tests/explore/*.c)
 SIM = $(wildcard tests/sim/*.c)
-UNIT = $(wildcard tests/unit/test_*.c tests/scripts/test_*.c)
+UNIT = $(wildcard tests/unit/test_*.c)
 UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
-# A disk in memory, in the place of wal/disk*.c: for tests called test_mem*.
+# A disk in memory, in the place of wal/disk*.c, for tests that include it.
 MEMORY_DISK = tests/unit/support_disk.c
+ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
+	$(shell grep -lE 'support_(disk|node)\.h' $(UNIT) /dev/null))))
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
 SOURCES = $(PURE) $(DISK) $(SHELL_ALL) $(CTL) $(BENCH) $(DEMO) $(SUPPORT) \
-	$(SIM) $(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) $(INTEGRATION_SUPPORT)
+	$(SIM) $(SCRIPTS) $(EXPLORE) $(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) $(INTEGRATION_SUPPORT)
 
 CTL_MAIN := $(call has_main,$(CTL))
 BENCH_MAIN := $(call has_main,$(BENCH))
 SIM_MAIN := $(call has_main,$(SIM))
 DEMO_MAIN := $(call has_main,$(DEMO))
+SCRIPTS_MAIN := $(call has_main,$(SCRIPTS))
+EXPLORE_MAIN := $(call has_main,$(EXPLORE))
 
 UNIT_NAMES = $(basename $(notdir $(UNIT)))
 INTEGRATION_NAMES = $(basename $(notdir $(INTEGRATION)))
@@ -116,7 +122,8 @@ objects = $(patsubst %.c,build/$(1)/%.o,$(2))
 programs = $(addprefix $(call home,$(1))/,\
 	$(if $(SHELL_MAIN),conclaved) $(if $(CTL_MAIN),conclavectl) \
 	$(if $(BENCH_MAIN),bench) $(if $(SIM_MAIN),sim) \
-	$(if $(DEMO_MAIN),demo))
+	$(if $(DEMO_MAIN),demo) $(if $(SCRIPTS_MAIN),raft-scripts) \
+	$(if $(EXPLORE_MAIN),explore))
 units = $(addprefix build/$(1)/unit/,$(UNIT_NAMES))
 integrations = $(addprefix build/$(1)/integration/,$(INTEGRATION_NAMES))
 
@@ -159,7 +166,7 @@ build/$(1)/%.o: %.c build/$(1)/flags | build/headers
 $$(call objects,$(1),$(SIM)): OF_OBJECT = -DCONCLAVE_SIM_ENV
 $$(call objects,$(1),$(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) \
 	$(INTEGRATION_SUPPORT)): OF_OBJECT = $$(CHECK_CFLAGS) \
-	-Wframe-larger-than=65536
+	-Wframe-larger-than=1048576
 $$(call objects,$(1),$(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) \
 	$(INTEGRATION_SUPPORT)): | build/headers-of-tests
 
@@ -195,31 +202,38 @@ $(call home,$(1))/demo: $$(call objects,$(1),$(DEMO) $(SUPPORT)) \
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^)
 
+$(call home,$(1))/raft-scripts: $$(call objects,$(1),$(SCRIPTS)) \
+		build/$(1)/pure.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a
+
+$(call home,$(1))/explore: $$(call objects,$(1),$(EXPLORE)) \
+		build/$(1)/pure.a
+	@mkdir -p $$(@D)
+	$$(call say,LINK,$$@)
+	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a
+
 $(call home,$(1))/sim: $$(call objects,$(1),$(SIM)) build/$(1)/pure.a
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a -lm
 
-build/$(1)/unit/test_mem%: build/$(1)/tests/unit/test_mem%.o \
-		$$(call objects,$(1),$(UNIT_SUPPORT)) $$($(1).archives)
+$(addprefix build/$(1)/unit/,$(ON_MEMORY_DISK)): build/$(1)/unit/%: \
+		build/$(1)/tests/unit/%.o $$(call objects,$(1),$(UNIT_SUPPORT)) $$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) build/$(1)/pure.a \
 		$$(CHECK_LIBS) -lpthread -lm
 
-build/$(1)/unit/%: build/$(1)/tests/unit/%.o \
+$(addprefix build/$(1)/unit/,$(filter-out $(ON_MEMORY_DISK),\
+		$(UNIT_NAMES))): build/$(1)/unit/%: build/$(1)/tests/unit/%.o \
 		$$(call objects,$(1),$(filter-out $(MEMORY_DISK),\
 			$(UNIT_SUPPORT))) $$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
 		$$(CHECK_LIBS) -luring -lpthread -lm
-
-build/$(1)/unit/%: build/$(1)/tests/scripts/%.o $$($(1).archives)
-	@mkdir -p $$(@D)
-	$$(call say,LINK,$$@)
-	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		$$(CHECK_LIBS) -lpthread -lm
 
 build/$(1)/integration/%: build/$(1)/tests/integration/%.o \
 		$$(call objects,$(1),$(INTEGRATION_SUPPORT) $(SUPPORT)) \
@@ -317,7 +331,7 @@ lint:
 
 FORMATTED = $(wildcard $(foreach d,raft wal shm daemon daemon/store bench \
 	tests/unit tests/scripts tests/sim tests/integration tests/fuzz \
-	tests/lint tests/demo tests/support,$d/*.[ch]))
+	tests/lint tests/demo tests/support tests/explore,$d/*.[ch]))
 ## format: rewrite every source file as .clang-format says
 .PHONY: format
 format:
@@ -332,6 +346,12 @@ coverage: coverage-units
 .PHONY: bench
 bench: build/bench build/conclaved build/conclavectl
 	build/bench
+
+## explore: random histories of Raft cores: SEED= STEPS= EXPLORE_SEEDS=
+.PHONY: explore
+EXPLORE_SEEDS = 1
+explore: build/explore
+	build/explore $(SEED) $(STEPS) $(EXPLORE_SEEDS)
 
 ## demo: install what is missing and see it work
 .PHONY: demo

@@ -76,4 +76,18 @@ int bench_put_latency(struct bench *bench, struct bench_figure *ret_figure)
 int bench_put_throughput(struct bench *bench, struct bench_figure *ret_figure)
 	__attribute__((warn_unused_result));
 
+/* The Raft core alone: one and three cores, batches of 1, 16 and 256. */
+int bench_raft_one(struct bench *bench, struct bench_figure *ret_figure)
+	__attribute__((warn_unused_result));
+int bench_raft_one_16(struct bench *bench, struct bench_figure *ret_figure)
+	__attribute__((warn_unused_result));
+int bench_raft_one_256(struct bench *bench, struct bench_figure *ret_figure)
+	__attribute__((warn_unused_result));
+int bench_raft_three(struct bench *bench, struct bench_figure *ret_figure)
+	__attribute__((warn_unused_result));
+int bench_raft_three_16(struct bench *bench, struct bench_figure *ret_figure)
+	__attribute__((warn_unused_result));
+int bench_raft_three_256(struct bench *bench, struct bench_figure *ret_figure)
+	__attribute__((warn_unused_result));
+
 #endif

@@ -60,11 +60,14 @@ int floor_pingpong(uint64_t count, double *ret_p50_ns)
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t child;
 
+	int code = -ENOMEM;
+
 	if (!samples || words == MAP_FAILED)
-		return -ENOMEM;
+		goto out_free;
 	child = fork();
-	if (child < 0)
-		return -errno;
+	code = child < 0 ? -errno : 0;
+	if (code)
+		goto out_free;
 	if (child == 0) {
 		pong(words, count);
 		_exit(0);
@@ -72,9 +75,11 @@ int floor_pingpong(uint64_t count, double *ret_p50_ns)
 	ping(words, count, samples);
 	(void)waitpid(child, NULL, 0);
 	*ret_p50_ns = bench_quantile(samples, count, 0.5);
-	(void)munmap(words, BLOCK);
+out_free:
+	if (words != MAP_FAILED)
+		(void)munmap(words, BLOCK);
 	free(samples);
-	return 0;
+	return code;
 }
 
 struct floor_file {

@@ -24,6 +24,12 @@ static const struct product products[] = {
 	{"roundtrip", bench_roundtrip},
 	{"put_durable_latency", bench_put_latency},
 	{"put_durable_throughput", bench_put_throughput},
+	{"raft_one", bench_raft_one},
+	{"raft_one_16", bench_raft_one_16},
+	{"raft_one_256", bench_raft_one_256},
+	{"raft_three", bench_raft_three},
+	{"raft_three_16", bench_raft_three_16},
+	{"raft_three_256", bench_raft_three_256},
 };
 
 enum {

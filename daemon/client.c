@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -250,6 +251,14 @@ enum client_message client_hear(struct client *client)
 	if (size <= 0)
 		return CLIENT_END;
 	return judge(client, message, (size_t)size);
+}
+
+bool client_is_dead(const struct client *client)
+{
+	struct pollfd look = {.fd = client->process, .events = POLLIN};
+
+	assert(client->process >= 0);
+	return poll(&look, 1, 0) == 1 && (look.revents & POLLIN);
 }
 
 static void close_if_open(int *fd)

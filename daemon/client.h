@@ -89,6 +89,9 @@ enum client_message {
 /* Reads one message; CLIENT_HELLO leaves hello or refusal in the client. */
 enum client_message client_hear(struct client *client);
 
+/* Whether its process has ended. */
+bool client_is_dead(const struct client *client);
+
 /* Closes and unmaps all; watches have ended and the node let go. */
 void client_close(struct client *client);
 

@@ -329,9 +329,13 @@ void clients_hear(struct clients *clients, uint32_t owner)
 	}
 }
 
+/* An event is a hint: a watch may be armed anew, and is told of nothing. */
 void clients_bury(struct clients *clients, uint32_t owner)
 {
-	let_go_saying(clients, at(clients, owner), LOG_DEBUG, "client died");
+	struct client *client = at(clients, owner);
+
+	if (client_is_dead(client))
+		let_go_saying(clients, client, LOG_DEBUG, "client died");
 }
 
 /* ---- what the node says ---- */

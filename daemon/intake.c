@@ -23,7 +23,9 @@ enum {
 	STOP = 0,
 	DRAINED = 1,
 	FLIGHTS_MASK = CV_SLOTS_MAX - 1,
-	HANDLE_READS_MAX = NODE_READS_MAX / 4,
+	FLAGS_KNOWN = CV_FAIL_FAST | CV_SERIALIZABLE | CV_COUNT_ONLY |
+		      CV_KEYS_ONLY | CV_SYSTEM,
+	PASS_CONTROLS = 128, /* of one handle in one pass */
 };
 
 static void expel(struct node *node, struct handle *handle)
@@ -33,19 +35,28 @@ static void expel(struct node *node, struct handle *handle)
 	node->event_count++;
 }
 
-/* The claim of a record: 1 taken, 0 dead, -EPROTO. */
+/* The next record, and that its claim can be looked at; as cv_ring_peek(). */
+static int peek_record(const struct handle *handle, struct cv_ring_reader *ring,
+		       struct cv_peek *ret_peek)
+{
+	int code = cv_ring_peek(ring, ret_peek);
+
+	if (code == 1 && (ret_peek->slot >= handle->slot_count ||
+			  ret_peek->generation >> 62))
+		return -EPROTO;
+	return code;
+}
+
+/* 1 when the record is alive, and now ours. */
 static int take(struct handle *handle, const struct cv_peek *peek)
 {
-	if (peek->slot >= handle->slot_count || peek->generation >> 62)
-		return -EPROTO;
 	return cv_claim_take(&handle->claims[peek->slot], peek->generation);
 }
 
 /* Alive as far as can be seen without taking it. */
 static bool queued(const struct handle *handle, const struct cv_peek *peek)
 {
-	return peek->slot < handle->slot_count &&
-	       !cv_claim_dead(&handle->claims[peek->slot], peek->generation);
+	return !cv_claim_dead(&handle->claims[peek->slot], peek->generation);
 }
 
 static void copy_head(const struct cv_peek *peek, struct cv_request *ret_head)
@@ -62,12 +73,14 @@ static void copy_head(const struct cv_peek *peek, struct cv_request *ret_head)
 	ret_head->generation = peek->generation;
 }
 
-/* Sizes of a copied head against the record and the reply area. */
-static int32_t check_sizes(const struct handle *handle,
-			   const struct cv_request *head)
+/* What is the same for all kinds: against the record and the reply area. */
+static int32_t check_head(const struct handle *handle,
+			  const struct cv_request *head)
 {
 	uint64_t body = (uint64_t)head->key_size + head->value_size;
 
+	if (head->flags & ~(uint32_t)FLAGS_KNOWN || head->lease)
+		return CONCLAVE_EUNSUPPORTED;
 	if (head->key_size > CV_KEY_MAX)
 		return CONCLAVE_EBADREQ;
 	if (body && CV_REQUEST_HEAD + body > head->length)
@@ -83,7 +96,7 @@ static int32_t check_proposal(const struct node *node,
 			      const struct handle *handle,
 			      const struct cv_request *head)
 {
-	int32_t status = check_sizes(handle, head);
+	int32_t status = check_head(handle, head);
 
 	if (status)
 		return status;
@@ -95,9 +108,10 @@ static int32_t check_proposal(const struct node *node,
 		return CONCLAVE_EBADREQ;
 	if (head->type == CV_DELETE && head->value_size > CV_KEY_MAX)
 		return CONCLAVE_EBADREQ;
-	if (head->lease)
-		return CONCLAVE_EUNSUPPORTED;
-	if (!head->sequence || !head->settled || head->settled > head->sequence)
+	if (head->key_size + head->value_size > handle->request_max)
+		return CONCLAVE_ETOOLARGE;
+	if (!head->sequence || !head->settled ||
+	    head->settled > head->sequence || head->sequence >> 62)
 		return CONCLAVE_EBADREQ;
 	if (head->sequence - head->settled >= CV_WINDOW)
 		return CONCLAVE_EWINDOW;
@@ -124,12 +138,16 @@ static void fill_begin(struct node *node, struct handle *handle, uint8_t *at)
 	memcpy(at, &begin, sizeof(begin));
 }
 
-/* Writes the operation where it will lie on disk; returns its size. */
+/*
+ * Writes the operation where it will lie on disk; returns its size. As long
+ * as nothing of the session was applied, whatever was asked before was
+ * refused, and the operation may begin it: it then speaks of all sequences.
+ */
 static uint32_t write_op(struct node *node, struct handle *handle,
 			 const struct cv_request *head, const uint8_t *record,
 			 uint8_t *at)
 {
-	bool begin = !handle->begun && head->settled == 1;
+	bool begin = !handle->begun && head->sequence <= CV_WINDOW;
 	uint32_t body = head->key_size + head->value_size;
 	struct op_header op = {
 		.size = op_size(begin ? OP_BEGIN : 0, head->key_size,
@@ -137,7 +155,7 @@ static uint32_t write_op(struct node *node, struct handle *handle,
 		.type = (uint8_t)head->type,
 		.flags = begin ? OP_BEGIN : 0,
 		.sequence = head->sequence,
-		.settled_below = head->settled,
+		.settled_below = begin ? 1 : head->settled,
 		.epoch = handle->epoch,
 		.argument = head->argument,
 		.key_size = head->key_size,
@@ -186,31 +204,47 @@ static void propose(struct node *node, struct handle *handle,
 		  &request);
 }
 
-/* One record of the proposal ring: DRAINED, or STOP, or -EPROTO. */
+/*
+ * Does the record ask to be refused rather than to wait? It is not taken yet,
+ * so this is a hint and no more; who lies is refused.
+ */
+static bool fails_fast(const struct cv_peek *peek)
+{
+	uint32_t word = cv_load_relaxed32(
+		(const uint32_t *)(const void *)(peek->record +
+						 offsetof(struct cv_request,
+							  type)));
+
+	return (word >> 16) & CV_FAIL_FAST;
+}
+
+/* Where a record that is alive may be proposed; NULL: not now. */
+static uint8_t *find_room(struct node *node, const struct handle *handle,
+			  const struct cv_peek *peek)
+{
+	if (!node_leads(node) || node->draining ||
+	    handle->flight_tail - handle->flight_head >= CV_SLOTS_MAX ||
+	    node->request_tail - node->request_head >= NODE_REQUESTS_MAX)
+		return NULL;
+	return batch_room(node, peek->length + OP_SURPLUS);
+}
+
+/* One record of the proposal ring: DRAINED or STOP. */
 static int drain_proposal(struct node *node, struct handle *handle,
 			  const struct cv_peek *peek)
 {
-	bool serving = node_leads(node) && !node->draining;
-	uint8_t *room = NULL;
-	int code;
+	bool alive = queued(handle, peek);
+	uint8_t *room = alive ? find_room(node, handle, peek) : NULL;
 
-	if (queued(handle, peek)) {
-		if (!serving ||
-		    handle->flight_tail - handle->flight_head >= CV_SLOTS_MAX ||
-		    node->request_tail - node->request_head >=
-			    NODE_REQUESTS_MAX)
-			return STOP;
-		room = batch_room(node, peek->length + OP_SURPLUS);
-		if (!room)
-			return STOP;
-	}
-	code = room ? take(handle, peek) : 0;
-	if (code < 0 || peek->slot >= handle->slot_count)
-		return -EPROTO;
-	if (code)
+	if (alive && !room && (node->leader || !fails_fast(peek)))
+		return STOP;
+	if (!alive || !take(handle, peek))
+		node->status->cancelled++;
+	else if (room)
 		propose(node, handle, peek, room);
 	else
-		node->status->cancelled++;
+		reply_refuse(node, handle, peek->slot, peek->generation,
+			     CONCLAVE_ENOLEADER);
 	cv_ring_skip(&handle->proposals, peek->length);
 	reply_touch(node, handle);
 	return DRAINED;
@@ -222,18 +256,20 @@ static void drain_proposals(struct node *node, struct handle *handle)
 	struct cv_peek peek;
 	int code;
 
-	while (taken < NODE_PASS_SIZE) {
-		code = cv_ring_peek(&handle->proposals, &peek);
+	for (;;) {
+		code = peek_record(handle, &handle->proposals, &peek);
 		if (!code) {
 			handle->empties++;
 			return;
 		}
 		handle->quiet = 0;
-		if (code > 0)
-			code = drain_proposal(node, handle, &peek);
-		if (code < 0)
+		if (code < 0) {
 			expel(node, handle);
-		if (code != DRAINED)
+			return;
+		}
+		if (taken && taken + peek.length > NODE_PASS_SIZE)
+			return;
+		if (drain_proposal(node, handle, &peek) == STOP)
 			return;
 		taken += peek.length;
 	}
@@ -244,18 +280,23 @@ static bool is_read(const struct cv_request *head)
 	return head->type == CV_RANGE || head->type == CV_OUTCOME;
 }
 
-static int32_t check_read(const struct handle *handle,
+static int32_t check_read(const struct node *node, const struct handle *handle,
 			  const struct cv_request *head)
 {
-	int32_t status = check_sizes(handle, head);
+	int32_t status = check_head(handle, head);
 
 	if (status)
 		return status;
+	if (head->value_size > CV_KEY_MAX)
+		return CONCLAVE_EBADREQ;
 	if (head->type == CV_OUTCOME)
 		return head->argument ? 0 : CONCLAVE_EBADREQ;
 	if (!head->key_size && !(head->flags & CV_SYSTEM))
 		return CONCLAVE_EBADREQ;
-	return head->value_size > CV_KEY_MAX ? CONCLAVE_EBADREQ : 0;
+	if (!node->leader && (head->flags & CV_FAIL_FAST) &&
+	    !(head->flags & CV_SERIALIZABLE))
+		return CONCLAVE_ENOLEADER;
+	return 0;
 }
 
 static uint32_t read_flags(uint32_t flags)
@@ -272,6 +313,7 @@ static void park_read(struct node *node, struct handle *handle,
 	struct node_read *read = &node->reads[id];
 	uint32_t body = head->key_size + head->value_size;
 
+	assert(body <= sizeof(read->bytes));
 	/* The buffers are written before they are read: not cleared. */
 	memset(read, 0, offsetof(struct node_read, read));
 	memset(&read->read, 0, offsetof(struct store_read, resume));
@@ -304,6 +346,7 @@ static void park_read(struct node *node, struct handle *handle,
 		handle->down + handle->reply_offset + head->reply_offset;
 	read->read.room = head->reply_size;
 	node->read_list[node->read_count++] = id;
+	handle->reads++;
 	node->work++;
 }
 
@@ -320,7 +363,7 @@ static void control(struct node *node, struct handle *handle,
 		reply_post(node, handle, peek->slot, &pong);
 		return;
 	}
-	status = is_read(&head) ? check_read(handle, &head)
+	status = is_read(&head) ? check_read(node, handle, &head)
 				: CONCLAVE_EUNSUPPORTED;
 	if (status)
 		reply_refuse(node, handle, peek->slot, peek->generation,
@@ -329,23 +372,31 @@ static void control(struct node *node, struct handle *handle,
 		park_read(node, handle, &head, peek->record);
 }
 
+/*
+ * No handle has more reads than are free, so however many one parks, the next
+ * one finds a place.
+ */
+static bool may_read(const struct node *node, const struct handle *handle)
+{
+	return handle->reads < node->read_free_count && !node->draining;
+}
+
 static void drain_controls(struct node *node, struct handle *handle)
 {
 	uint32_t count = 0;
 	struct cv_peek peek;
 	int code;
 
-	while (node->read_free_count && count++ < HANDLE_READS_MAX) {
-		code = cv_ring_peek(&handle->controls, &peek);
+	while (may_read(node, handle) && count++ < PASS_CONTROLS) {
+		code = peek_record(handle, &handle->controls, &peek);
 		if (!code)
 			return;
 		handle->quiet = 0;
-		code = code < 0 ? code : take(handle, &peek);
 		if (code < 0) {
 			expel(node, handle);
 			return;
 		}
-		if (code)
+		if (take(handle, &peek))
 			control(node, handle, &peek);
 		cv_ring_skip(&handle->controls, peek.length);
 		reply_touch(node, handle);
@@ -430,7 +481,7 @@ bool intake_pending(struct node *node)
 
 		if (!serves(handle))
 			continue;
-		if (node->read_free_count &&
+		if (may_read(node, handle) &&
 		    cv_ring_peek(&handle->controls, &peek))
 			return true;
 		if (node_leads(node) && !node->draining &&

@@ -372,7 +372,7 @@ static int explain_end(struct member *member, int result)
 		log_end(member->log);
 		return MEMBER_STOPPED;
 	case NODE_EFAILED:
-		return recover_explain(member, WAL_EFAILED);
+		return recover_fail(member);
 	case LOOP_ENOTDRAINED:
 		log_begin(member->log, LOG_ERROR,
 			  "stopped before all was "

@@ -9,6 +9,7 @@
 
 enum {
 	CATCH_UP_TICKS = 10,
+	SHOW_NS = 1000000,
 };
 
 static size_t round_up(size_t size)
@@ -181,29 +182,32 @@ static void hold(struct node *node, uint64_t last_index)
 	node->buffer = NULL;
 }
 
-/* Writes what a ready asks for; false: the disk cannot take it now. */
-static bool persist(struct node *node, const struct raft_ready *ready)
+/* All entries have bytes, and the disk can take a record. */
+static bool can_persist(const struct node *node)
+{
+	return wal_can_append(node->wal) &&
+	       !raft_entry_at(node->raft, node->supplied + 1) &&
+	       node->held_tail - node->held_head < HELD_MAX;
+}
+
+/* Writes what a ready asks for. */
+static void persist(struct node *node, const struct raft_ready *ready)
 {
 	struct wal_buffer *buffer = ready->append_first ? node->buffer : NULL;
 	int code;
 
 	if (!ready->must_sync)
-		return true;
-	if (!wal_can_append(node->wal) ||
-	    (ready->append_first && node->supplied < ready->append_last) ||
-	    node->held_tail - node->held_head == HELD_MAX)
-		return false;
+		return;
+	assert(!ready->append_first || node->supplied == ready->append_last);
 	code = wal_append(node->wal, buffer, &ready->hard, ready->append_first,
 			  ready->append_last, ready->number);
-	if (code)
-		return false;
+	assert(!code); /* wal_can_append() promised it */
 	node->append_ns = node->now_ns;
 	node->status->log_records++;
 	if (buffer) {
 		node->status->log_bytes += buffer->used;
 		hold(node, ready->append_last);
 	}
-	return true;
 }
 
 static void confirm_reads(struct node *node, const struct raft_ready *ready)
@@ -240,7 +244,13 @@ static void take_ready(struct node *node, const struct raft_ready *ready)
 		node->role = ready->role;
 		node->leader = ready->leader;
 		node->term = ready->hard.term;
+		/* What another leader may have dropped is proposed again. */
+		node->compacting = 0;
+		node->cut_due = false;
+		/* What was asked of another leadership is asked again. */
+		node->read_round_due = node->read_count > 0;
 	}
+	node->commit = ready->hard.commit;
 	if (ready->apply_last)
 		node->apply_last = ready->apply_last;
 	confirm_reads(node, ready);
@@ -261,30 +271,26 @@ static void decide(struct node *node)
 		batch_supply(node);
 		if (!raft_has_ready(node->raft))
 			return;
-		raft_ready(node->raft, &ready);
-		if (!persist(node, &ready))
+		if (raft_must_sync(node->raft) && !can_persist(node))
 			return;
+		raft_ready(node->raft, &ready);
+		persist(node, &ready);
 		take_ready(node, &ready);
 	}
 }
 
-static void show(struct node *node)
+/* Gauges: now and then will do. */
+static void show_gauges(struct node *node)
 {
 	struct cv_status *status = node->status;
-	struct raft_status raft;
 	struct store_stats store;
 	struct wal_stats wal;
 
-	raft_status(node->raft, &raft);
+	if (node->now_ns < node->show_due_ns)
+		return;
+	node->show_due_ns = node->now_ns + SHOW_NS;
 	store_stats(node->store, &store);
 	wal_stats(node->wal, &wal);
-	status->term = raft.term;
-	status->leader = raft.leader;
-	status->role = raft.role;
-	status->commit = raft.commit;
-	status->applied = node->applied;
-	status->revision = store_revision(node->store);
-	status->compacted = store_compacted(node->store);
 	status->sessions = store.sessions;
 	status->keys = store.keys;
 	status->store_bytes = store.logical_bytes;
@@ -292,6 +298,19 @@ static void show(struct node *node)
 	status->snapshots = wal.snapshots;
 	status->log_size = wal.log_size;
 	status->alarms = wal.no_space ? CV_ALARM_NOSPACE : 0;
+}
+
+static void show(struct node *node)
+{
+	struct cv_status *status = node->status;
+
+	status->term = node->term;
+	status->leader = node->leader;
+	status->role = node->role;
+	status->commit = node->commit;
+	status->applied = node->applied;
+	status->revision = store_revision(node->store);
+	status->compacted = store_compacted(node->store);
 	status->turns++;
 }
 
@@ -308,8 +327,9 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);
-	if (node->work || sweep)
+	if (node->work)
 		show(node);
+	show_gauges(node);
 	return node->work;
 }
 

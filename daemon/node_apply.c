@@ -67,14 +67,6 @@ static void release_held(struct node *node)
 	}
 }
 
-static uint32_t cost(const struct raft_entry *entry)
-{
-	struct entry_header header;
-
-	__builtin_memcpy(&header, entry->data, sizeof(header));
-	return 1 + 2 * header.op_count;
-}
-
 void apply_committed(struct node *node)
 {
 	uint32_t budget = node->options.apply_budget;
@@ -83,17 +75,17 @@ void apply_committed(struct node *node)
 	while (node->applied < node->apply_last && budget) {
 		const struct raft_entry *entry =
 			raft_entry_at(node->raft, node->applied + 1);
-		uint32_t used = budget;
+		uint32_t slice = budget < APPLY_SLICE ? budget : APPLY_SLICE;
 
 		assert(entry && entry->data);
 		if (!node->applying)
 			store_apply_begin(node->store, entry);
-		node->applying = store_apply(node->store, budget) != 0;
+		/* What it used of a slice it does not say: all of it. */
+		node->applying = store_apply(node->store, slice) != 0;
 		node->work++;
+		budget -= slice;
 		if (node->applying)
-			break;
-		used = cost(entry);
-		budget -= used < budget ? used : budget;
+			continue;
 		apply_conf(node, entry);
 		node->applied = entry->index;
 		finish(node, entry);

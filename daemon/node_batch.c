@@ -82,10 +82,29 @@ static void seal_open(struct node *node)
 		seal(node, ENTRY_NORMAL, open.used, &sealed);
 }
 
+/* What was taken and is not proposed would go beyond the limits. */
+static bool is_full(const struct node *node, uint32_t size)
+{
+	uint64_t window = node->supplied - node->compacted_to;
+	uint64_t waiting = node->open.entry ? node->open.used : 0;
+	uint32_t i;
+
+	for (i = 0; i < node->sealed_count; i++)
+		waiting += node->sealed[i].size;
+	if (waiting && waiting + size > node->options.uncommitted_max)
+		return true;
+	/* The rest of the window is for the node's own entries. */
+	return window + node->sealed_count + node->options.entries_max / 8 +
+		       WINDOW_RESERVE >=
+	       node->options.entries_max;
+}
+
 uint8_t *batch_room(struct node *node, uint32_t size)
 {
 	struct open_batch *open = &node->open;
 
+	if (is_full(node, size))
+		return NULL;
 	if (open->entry && open->count &&
 	    (open->used + size > node->options.batch_size ||
 	     open->count == OP_ENTRY_OPS_MAX))
@@ -161,6 +180,8 @@ static void refuse(struct node *node, const struct sealed *sealed,
 			      &result);
 	if (sealed->kind == ENTRY_SNAPSHOT_CUT)
 		node->cut_due = false;
+	if (sealed->kind == ENTRY_COMPACTION)
+		node->compacting = 0;
 	if (sealed->kind == ENTRY_SESSION_RESUME)
 		session_resumed(node, sealed->handle, sealed->handle_generation,
 				&result);
@@ -232,6 +253,23 @@ static bool batches_fit(const struct node *node)
 	       NODE_BATCHES_MAX;
 }
 
+/*
+ * Raft would refuse beyond its limits; what waits in the buffer fills it, and
+ * then the rings are left undrained.
+ */
+static bool raft_takes_all(const struct node *node)
+{
+	struct raft_status raft;
+	uint64_t size = 0;
+	uint32_t i;
+
+	raft_status(node->raft, &raft);
+	for (i = 0; i < node->sealed_count; i++)
+		size += node->sealed[i].size;
+	return !raft.uncommitted_size || !size ||
+	       raft.uncommitted_size + size <= node->options.uncommitted_max;
+}
+
 void batch_propose(struct node *node)
 {
 	uint32_t i, used;
@@ -239,7 +277,7 @@ void batch_propose(struct node *node)
 	if (!node->buffer || !batches_fit(node))
 		return;
 	seal_open(node);
-	if (!node->sealed_count)
+	if (!node->sealed_count || !raft_takes_all(node))
 		return;
 	used = node->sealed[0].offset;
 	for (i = 0; i < node->sealed_count; i++)

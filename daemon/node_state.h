@@ -26,6 +26,8 @@ enum node_state_limits {
 	ORPHANS_MAX = 1 << 17,
 	HOT_PASSES = 2000, /* how long a quiet handle stays hot */
 	APPLY_BUDGET = 4000,
+	APPLY_SLICE = 64,
+	WINDOW_RESERVE = 16, /* entries, and an eighth of the window */
 	READ_BUDGET = 2000,
 	COMPACT_BUDGET = 500,
 	IMAGE_BUDGET = 1000,
@@ -119,6 +121,8 @@ struct handle {
 	uint64_t proposals_published;
 	uint64_t controls_published;
 	uint32_t slot_count;
+	uint32_t request_max;
+	uint32_t reads; /* parked or running */
 	uint32_t reply_offset;
 	uint32_t reply_size;
 	uint64_t drained; /* highest sequence seen in the ring */
@@ -157,6 +161,7 @@ struct sample {
 struct session_end {
 	uint8_t session[16];
 	uint8_t kind; /* enum entry_kind */
+	uint64_t epoch; /* in which it was decided; a later one goes on */
 	uint64_t floor;
 };
 
@@ -164,6 +169,7 @@ struct session_end {
 struct orphan {
 	uint8_t session[16]; /* all zero: free */
 	uint64_t since_ns;
+	uint64_t epoch;
 	uint32_t pass; /* the scan that last saw it */
 	uint32_t ended; /* a tombstone */
 };
@@ -231,11 +237,16 @@ struct node {
 	bool snapshotting; /* an image is being written */
 	bool image_done;
 	uint64_t compacted_to;
+	uint64_t cut_last; /* where a cut was proposed last, about */
+	uint64_t cut_ns; /* when the window may ask for the next */
 
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;
 	uint64_t sample_due_ns;
-	bool compaction_due;
+	uint64_t compacting; /* revision of the compaction under way, or 0 */
+	uint64_t half_revision; /* when history was half of what it may be */
+	uint64_t commit;
+	uint64_t show_due_ns;
 
 	struct session_end ends[ENDS_MAX];
 	uint32_t end_head;
@@ -278,8 +289,10 @@ void apply_committed(struct node *node);
 void work_snapshot_cut(struct node *node, const struct raft_entry *entry);
 void work_background(struct node *node);
 int work_load_snapshot(struct node *node, const struct wal_report *report,
-		       struct raft_snapshot *ret_snapshot);
-int work_replay(struct node *node, const struct wal_report *report);
+		       struct raft_snapshot *ret_snapshot)
+	__attribute__((warn_unused_result));
+int work_replay(struct node *node, const struct wal_report *report)
+	__attribute__((warn_unused_result));
 
 /* ---- intake.c ---- */
 

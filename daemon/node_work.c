@@ -28,6 +28,7 @@ enum {
 	SNAPSHOT_FORMAT = 1,
 	REPLAY_BUDGET = 1 << 20,
 	RETENTION_STEPS = 60,
+	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
 	MS = 1000000,
 };
 
@@ -105,6 +106,12 @@ static void write_image(struct node *node)
 
 	if (!node->snapshotting || node->image_done)
 		return;
+	if (!wal_snapshot_active(node->wal)) {
+		/* The disk was too full for it: another is due later. */
+		store_image_end(node->store);
+		node->snapshotting = false;
+		return;
+	}
 	piece = wal_snapshot_room(node->wal, &room);
 	if (!piece || room < STORE_PIECE_MIN)
 		return;
@@ -119,12 +126,29 @@ static void write_image(struct node *node)
 	node->snapshotting = false;
 }
 
+/* Many small entries fill Raft's window before their bytes are many. */
+static bool window_due(const struct node *node)
+{
+	uint32_t size = node->options.entries_max;
+
+	return !wal_snapshot_active(node->wal) &&
+	       node->supplied - node->compacted_to > size / 2 &&
+	       (node->supplied - node->cut_last > size / 32 ||
+		node->now_ns >= node->cut_ns);
+}
+
 static void cut_when_due(struct node *node)
 {
 	if (!node_leads(node) || node->cut_due || node->snapshotting ||
-	    node->draining || !wal_snapshot_due(node->wal))
+	    node->draining)
+		return;
+	if (!wal_snapshot_due(node->wal) && !window_due(node))
 		return;
 	node->cut_due = batch_own(node, ENTRY_SNAPSHOT_CUT, NULL, 0, -1);
+	if (!node->cut_due)
+		return;
+	node->cut_last = node->supplied;
+	node->cut_ns = node->now_ns + CUT_PAUSE_MS * MS;
 }
 
 static void compact_log(struct node *node)
@@ -139,7 +163,8 @@ static void compact_log(struct node *node)
 
 /* ---- retention ---- */
 
-static void propose_compaction(struct node *node, uint64_t revision)
+/* One at a time; false: not now. */
+static bool propose_compaction(struct node *node, uint64_t revision)
 {
 	struct op_header op = {
 		.size = OP_HEADER_SIZE,
@@ -147,10 +172,13 @@ static void propose_compaction(struct node *node, uint64_t revision)
 		.argument = revision,
 	};
 
-	if (node->draining || revision <= store_compacted(node->store))
-		return;
-	/* No room now: the next sample tries again. */
-	(void)batch_own(node, ENTRY_COMPACTION, &op, sizeof(op), -1);
+	if (node->compacting > store_compacted(node->store) || node->draining ||
+	    revision <= store_compacted(node->store))
+		return false;
+	if (!batch_own(node, ENTRY_COMPACTION, &op, sizeof(op), -1))
+		return false;
+	node->compacting = revision;
+	return true;
 }
 
 /*
@@ -166,7 +194,8 @@ static void keep_retention(struct node *node)
 		return;
 	node->sample_due_ns = node->now_ns + period / RETENTION_STEPS;
 	while (node->sample_count && node->now_ns - oldest->at_ns >= period) {
-		propose_compaction(node, oldest->revision);
+		/* If it cannot be now, the next sample makes up for it. */
+		(void)propose_compaction(node, oldest->revision);
 		node->sample_count--;
 		memmove(oldest, oldest + 1,
 			node->sample_count * sizeof(*oldest));
@@ -178,6 +207,28 @@ static void keep_retention(struct node *node)
 		store_revision(node->store);
 }
 
+/*
+ * History may be a quarter of the quota. What is kept when it is that large
+ * is the half that is newer.
+ */
+static void keep_size(struct node *node)
+{
+	uint64_t most = store_settings(node->store)->quota_bytes / 4;
+	struct store_stats stats;
+
+	store_stats(node->store, &stats);
+	if (stats.history_bytes < most / 2) {
+		node->half_revision = 0;
+		return;
+	}
+	if (!node->half_revision)
+		node->half_revision = store_revision(node->store);
+	if (!node_leads(node) || stats.history_bytes < most)
+		return;
+	if (propose_compaction(node, node->half_revision))
+		node->half_revision = store_revision(node->store);
+}
+
 void work_background(struct node *node)
 {
 	wal_work(node->wal);
@@ -185,6 +236,7 @@ void work_background(struct node *node)
 	compact_log(node);
 	cut_when_due(node);
 	keep_retention(node);
+	keep_size(node);
 	if (store_compact(node->store, COMPACT_BUDGET))
 		node->work++;
 }
@@ -279,8 +331,7 @@ static int keep_bytes(struct node *node, struct raft_entry *entry)
 		       ? NULL
 		       : &node->held[(node->held_tail - 1) % HELD_MAX];
 	if (!held || held->buffer->room - held->buffer->used < size) {
-		struct wal_buffer *buffer =
-			wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+		struct wal_buffer *buffer = wal_buffer_open(node->wal, size);
 
 		if (!buffer || node->held_tail - node->held_head == HELD_MAX)
 			return -ENOBUFS;

@@ -14,6 +14,8 @@
 
 enum {
 	PATIENCE_S = 3,
+	NOTE_TRIES = 100, /* two seconds for a last note in `meta` */
+	NOTE_WAIT_NS = 20000000,
 	FOLDER_MODE = 0750,
 };
 
@@ -163,6 +165,50 @@ int recover_explain(struct member *member, int code)
 	log_text(member->log, "next", explanation->next);
 	log_end(member->log);
 	return explanation->status;
+}
+
+/* ---- a log that failed ---- */
+
+/* Nobody is served any more; connections still on their way are closed. */
+static void drop_events(struct engine *engine)
+{
+	struct engine_event event;
+
+	while (engine_next(engine, &event)) {
+		if (event.kind == ENGINE_ARRIVAL && event.fd >= 0)
+			(void)close(event.fd); /* nothing was said on it */
+	}
+}
+
+static void write_last_note(struct member *member)
+{
+	struct wal_done done;
+
+	engine_accept_stop(member->engine);
+	for (int i = 0; i < NOTE_TRIES && !wal_idle(member->wal); i++) {
+		int result = wal_reap(member->wal, &done);
+		assert(result == WAL_EFAILED);
+		if (engine_wait(member->engine, NOTE_WAIT_NS) < 0)
+			return;
+		engine_reap(member->engine, UINT64_MAX);
+		drop_events(member->engine);
+	}
+}
+
+int recover_fail(struct member *member)
+{
+	struct wal_stats stats;
+
+	write_last_note(member);
+	wal_stats(member->wal, &stats);
+	log_begin(member->log, LOG_ERROR, "a write or flush of the log failed");
+	log_text(member->log, "folder", member->config->data);
+	log_number(member->log, "records_before", stats.records);
+	log_text(member->log, "next",
+		 "nothing was acknowledged after it: look at the disk (the "
+		 "kernel's log says more), then start again");
+	log_end(member->log);
+	return MEMBER_LOG_FAILED;
 }
 
 static const char *kind_of_start(const struct wal_report *report)

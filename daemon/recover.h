@@ -21,6 +21,12 @@ void recover_end(void);
 int recover_explain(struct member *member, int code)
 	__attribute__((warn_unused_result));
 
+/*
+ * After the log failed: lets it write down which record it was, if that can
+ * still be written, and says what happened. MEMBER_LOG_FAILED.
+ */
+int recover_fail(struct member *member) __attribute__((warn_unused_result));
+
 /* A line about what recovery found. */
 void recover_report(struct member *member);
 

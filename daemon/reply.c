@@ -165,22 +165,54 @@ static bool run(struct node *node, struct handle *handle,
 	return true;
 }
 
+/* The memory that the read would write may be gone: it is given up. */
+static bool is_orphan(const struct node *node, const struct node_read *read)
+{
+	const struct handle *handle = &node->handles[read->handle];
+
+	return handle->generation != read->handle_generation ||
+	       handle->state != HANDLE_OPEN;
+}
+
+/* What it waits for will not come any more: the rings are left as they are. */
+static bool is_too_late(const struct node *node, const struct node_read *read)
+{
+	return node->draining && node->request_head == node->request_tail &&
+	       (!read->linearizable || read->confirmed);
+}
+
 /* True when the read needs no more attention. */
 static bool serve(struct node *node, struct node_read *read, uint32_t *budget)
 {
 	struct handle *handle = &node->handles[read->handle];
 
-	if (handle->generation != read->handle_generation ||
-	    handle->state != HANDLE_OPEN)
+	if (is_orphan(node, read)) {
+		store_read_end(node->store, &read->read);
 		return true;
+	}
 	if (runnable(node, handle, read))
 		return *budget && run(node, handle, read, budget);
+	if (is_too_late(node, read)) {
+		reply_refuse(node, handle, read->slot, read->generation,
+			     CONCLAVE_ESTOPPED);
+		return true;
+	}
 	if (read->deadline_ns && node->now_ns > read->deadline_ns) {
 		reply_refuse(node, handle, read->slot, read->generation,
 			     CONCLAVE_ECANCELLED);
 		return true;
 	}
 	return false;
+}
+
+static void free_read(struct node *node, uint16_t id)
+{
+	const struct node_read *read = &node->reads[id];
+	struct handle *handle = &node->handles[read->handle];
+
+	if (handle->generation == read->handle_generation)
+		handle->reads--;
+	node->read_free[node->read_free_count++] = id;
 }
 
 void reply_reads(struct node *node)
@@ -192,7 +224,7 @@ void reply_reads(struct node *node)
 		uint16_t id = node->read_list[i];
 
 		if (serve(node, &node->reads[id], &budget))
-			node->read_free[node->read_free_count++] = id;
+			free_read(node, id);
 		else
 			node->read_list[kept++] = id;
 	}

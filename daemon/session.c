@@ -48,7 +48,7 @@ static int check_hello(const struct cv_hello *hello)
 		return CONCLAVE_EBADREQ;
 	if (hello->abi_major != CV_ABI_MAJOR)
 		return CONCLAVE_EVERSION;
-	if (!memcmp(hello->session, none, 16))
+	if (!memcmp(hello->session, none, 16) || hello->epoch >> 62)
 		return CONCLAVE_EBADREQ;
 	if (hello->slots > CV_SLOTS_MAX || hello->proposal_size > CV_RING_MAX ||
 	    hello->control_size > CV_RING_MAX ||
@@ -56,6 +56,13 @@ static int check_hello(const struct cv_hello *hello)
 	    hello->request_max > CV_REQUEST_MAX)
 		return CONCLAVE_ETOOLARGE;
 	return 0;
+}
+
+static bool is_connected(const struct handle *handle, const uint8_t session[16])
+{
+	return (handle->state == HANDLE_OPEN ||
+		handle->state == HANDLE_RESUMING) &&
+	       !memcmp(handle->session, session, 16);
 }
 
 static uint32_t user_handles(const struct node *node, uint32_t uid)
@@ -68,6 +75,24 @@ static uint32_t user_handles(const struct node *node, uint32_t uid)
 	return count;
 }
 
+/* Somebody else is connected with it, who has not begun it yet. */
+static bool is_held_by_other(const struct node *node,
+			     const struct node_peer *peer,
+			     const uint8_t hash[16])
+{
+	uint32_t i;
+
+	for (i = 0; i < node->handle_used; i++) {
+		const struct handle *handle = &node->handles[i];
+
+		if (is_connected(handle, peer->hello.session) &&
+		    (handle->uid != peer->uid ||
+		     memcmp(handle->secret_hash, hash, 16)))
+			return true;
+	}
+	return false;
+}
+
 /* May this peer have this session? */
 static int check_session(const struct node *node, const struct node_peer *peer,
 			 uint32_t *ret_known)
@@ -77,9 +102,11 @@ static int check_session(const struct node *node, const struct node_peer *peer,
 
 	store_session(node->store, peer->hello.session, &session);
 	*ret_known = session.state == STORE_SESSION_LIVE;
+	store_secret_hash(peer->hello.secret, hash);
+	if (is_held_by_other(node, peer, hash))
+		return CONCLAVE_EPERM;
 	if (session.state == STORE_SESSION_UNKNOWN)
 		return 0;
-	store_secret_hash(peer->hello.secret, hash);
 	if (session.uid != peer->uid || memcmp(session.secret_hash, hash, 16))
 		return CONCLAVE_EPERM;
 	if (session.state == STORE_SESSION_ENDED)
@@ -205,6 +232,7 @@ static void fill_handle(struct handle *handle, const struct node_peer *peer,
 	handle->claims = (uint64_t *)(void *)(up + CV_CLAIMS_OFFSET);
 	handle->slots = (struct cv_slot *)(void *)(down + CV_SLOTS_OFFSET);
 	handle->slot_count = welcome->slots;
+	handle->request_max = welcome->request_max;
 	handle->reply_offset = welcome->reply_offset;
 	handle->reply_size = welcome->reply_size;
 	cv_ring_reader_init(&handle->proposals, up + welcome->proposal_offset,
@@ -222,9 +250,7 @@ static void supersede(struct node *node, const uint8_t session[16])
 	for (i = 0; i < node->handle_used; i++) {
 		struct handle *handle = &node->handles[i];
 
-		if (handle->state == HANDLE_FREE ||
-		    handle->state == HANDLE_BROKEN ||
-		    memcmp(handle->session, session, 16))
+		if (!is_connected(handle, session))
 			continue;
 		handle->state = HANDLE_BROKEN;
 		handle->expel = true;
@@ -291,25 +317,35 @@ void node_detach(struct node *node, int index)
 	node->status->handles--;
 }
 
-static void push_end(struct node *node, uint8_t kind, const uint8_t session[16],
-		     uint64_t floor)
+/* False: too many wait already. */
+static bool push_end(struct node *node, const struct session_end *end)
 {
-	struct session_end *end;
-
 	if (node->end_tail - node->end_head == ENDS_MAX)
-		return;
-	end = &node->ends[node->end_tail++ % ENDS_MAX];
-	end->kind = kind;
-	end->floor = floor;
-	memcpy(end->session, session, 16);
+		return false;
+	node->ends[node->end_tail++ % ENDS_MAX] = *end;
+	return true;
 }
 
 void node_bye(struct node *node, int index)
 {
 	struct handle *handle = &node->handles[index];
+	struct session_end end = {
+		.kind = ENTRY_SESSION_CLOSE,
+		.epoch = handle->epoch,
+	};
 
-	if (handle->state == HANDLE_OPEN && (handle->begun || handle->proposed))
-		push_end(node, ENTRY_SESSION_CLOSE, handle->session, 0);
+	if (handle->state != HANDLE_OPEN ||
+	    !(handle->begun || handle->proposed))
+		return;
+	memcpy(end.session, handle->session, 16);
+	(void)push_end(node, &end); /* too many: then it will expire */
+}
+
+/* Refused before it was in the log: it is proposed again. */
+static bool was_dropped(int32_t status)
+{
+	return status == CONCLAVE_ENOLEADER || status == CONCLAVE_ETRANSFER ||
+	       status == CONCLAVE_ELOGFULL;
 }
 
 void session_resumed(struct node *node, int index, uint32_t generation,
@@ -320,7 +356,7 @@ void session_resumed(struct node *node, int index, uint32_t generation,
 	if (handle->generation != generation ||
 	    handle->state != HANDLE_RESUMING)
 		return;
-	if (result->status == CONCLAVE_ENOLEADER) {
+	if (was_dropped(result->status)) {
 		handle->resume_due = true;
 		node->resumes_due = true;
 		return;
@@ -381,7 +417,10 @@ static void propose_ends(struct node *node)
 	while (node->end_head != node->end_tail) {
 		struct session_end *end =
 			&node->ends[node->end_head % ENDS_MAX];
-		struct op_session op = {.floor = end->floor};
+		struct op_session op = {
+			.epoch = end->epoch,
+			.floor = end->floor,
+		};
 
 		memcpy(op.session, end->session, 16);
 		if (!batch_own(node, end->kind, &op, sizeof(op), -1))
@@ -395,8 +434,7 @@ static bool attached(const struct node *node, const uint8_t session[16])
 	uint32_t i;
 
 	for (i = 0; i < node->handle_used; i++)
-		if (node->handles[i].state != HANDLE_FREE &&
-		    !memcmp(node->handles[i].session, session, 16))
+		if (is_connected(&node->handles[i], session))
 			return true;
 	return false;
 }
@@ -431,6 +469,11 @@ static void watch(struct node *node, const uint8_t id[16],
 	bool ended = session->state == STORE_SESSION_ENDED;
 	uint64_t wait_ms =
 		ended ? settings->tombstone_ms : settings->session_expiry_ms;
+	struct session_end end = {
+		.kind = ended ? ENTRY_SESSION_DROP : ENTRY_SESSION_EXPIRE,
+		.epoch = session->epoch,
+		.floor = session->ended_index,
+	};
 	struct orphan *orphan;
 
 	if (!ended && attached(node, id))
@@ -439,17 +482,19 @@ static void watch(struct node *node, const uint8_t id[16],
 	if (!orphan)
 		return;
 	if (memcmp(orphan->session, id, 16) || orphan->ended != ended ||
+	    orphan->epoch != session->epoch ||
 	    node->scan_pass - orphan->pass > 1) {
 		memcpy(orphan->session, id, 16);
 		orphan->ended = ended;
+		orphan->epoch = session->epoch;
 		orphan->since_ns = node->now_ns;
 	}
 	orphan->pass = node->scan_pass;
-	if (!node_leads(node) || node->now_ns - orphan->since_ns < wait_ms * MS)
+	if (node->now_ns - orphan->since_ns < wait_ms * MS)
 		return;
-	push_end(node, ended ? ENTRY_SESSION_DROP : ENTRY_SESSION_EXPIRE, id,
-		 session->ended_index);
-	orphan->since_ns = node->now_ns;
+	memcpy(end.session, id, 16);
+	if (push_end(node, &end))
+		orphan->since_ns = node->now_ns;
 }
 
 static void scan(struct node *node)
@@ -475,8 +520,6 @@ static void scan(struct node *node)
 void session_work(struct node *node)
 {
 	scan(node);
-	if (!node_leads(node))
-		return;
 	propose_resumes(node);
 	propose_ends(node);
 }

@@ -229,7 +229,8 @@ void raft_draw_timeout(struct raft *raft)
 
 void raft_tick(struct raft *raft)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	raft->now++;
 	if (raft->quiet > 0)
 		raft->quiet--;

@@ -62,6 +62,28 @@ static void become_candidate(struct raft *raft)
 	raft->role = RAFT_CANDIDATE;
 }
 
+/*
+ * Votes and refusals tell what the sender knows to be committed. Where a
+ * change took a member's vote away and its leader vanished before saying so,
+ * those that are left may need that very member's vote, and it may have to
+ * refuse; then they learn from the refusal that they need it no more.
+ */
+static void tell_commit(const struct raft *raft, struct raft_message *message)
+{
+	message->commit = raft->log.commit;
+	/* The entry at commit is in the window, or just before it. */
+	if (!raft_log_term(&raft->log, message->commit, &message->commit_term))
+		message->commit = 0;
+}
+
+/* The same index and term name the same entry, here and there (§5.3). */
+static void learn_commit(struct raft *raft, const struct raft_message *message)
+{
+	if (message->commit > raft->log.commit && raft->role != RAFT_LEADER &&
+	    raft_log_matches(&raft->log, message->commit, message->commit_term))
+		raft_log_commit_to(&raft->log, message->commit);
+}
+
 /* Asks first, without a new term: nothing durable changes (§9.6). */
 static void become_pre_candidate(struct raft *raft)
 {
@@ -136,6 +158,7 @@ static void ask_votes(struct raft *raft, bool pre, bool forced)
 		} else {
 			one.type = pre ? RAFT_MSG_PRE_VOTE : RAFT_MSG_VOTE;
 			one.forced = forced;
+			tell_commit(raft, &one);
 		}
 		raft_send(raft, &one);
 	}
@@ -167,18 +190,22 @@ int raft_hup(struct raft *raft, bool forced)
 
 int raft_campaign(struct raft *raft)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	return raft_hup(raft, false);
 }
 
 void raft_tick_election(struct raft *raft)
 {
+	int err;
+
 	raft->election_elapsed++;
 	if (!raft_promotable(raft) ||
 	    raft->election_elapsed < raft->election_timeout)
 		return;
 	raft->election_elapsed = 0;
-	(void)raft_hup(raft, false); /* next time, if not now */
+	err = raft_hup(raft, false);
+	(void)err; /* next time, if not now */
 }
 
 /* Whether it may have this member's vote, by term and earlier promises. */
@@ -200,6 +227,7 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
 	struct raft_message reply = {0};
 
 	assert(pre || message->term == raft->term);
+	learn_commit(raft, message);
 	reply.type = pre ? RAFT_MSG_PRE_VOTE_REPLY : RAFT_MSG_VOTE_REPLY;
 	reply.to = message->from;
 	/*
@@ -213,6 +241,7 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
 				    message->log_term)) {
 		reply.term = raft->term;
 		reply.reject = true;
+		tell_commit(raft, &reply);
 		raft_send(raft, &reply);
 		return;
 	}
@@ -258,6 +287,19 @@ bool raft_quorum_active(struct raft *raft)
 	return count_votes(raft, true) == RAFT_VOTE_WON;
 }
 
+/*
+ * Others alone may make a majority. But a leader whose own vote is not
+ * durable could forget the term, win it again after a crash, and put other
+ * entries in the place of those that it sent.
+ */
+static bool own_vote_counts(const struct raft *raft)
+{
+	const struct raft_progress *self =
+		raft_find_const(raft, raft->options.id);
+
+	return self && self->vote == RAFT_VOTE_YES;
+}
+
 void raft_receive_vote_reply(struct raft *raft,
 			     const struct raft_message *message)
 {
@@ -266,6 +308,7 @@ void raft_receive_vote_reply(struct raft *raft,
 				 ? RAFT_MSG_PRE_VOTE_REPLY
 				 : RAFT_MSG_VOTE_REPLY;
 
+	learn_commit(raft, message);
 	if (raft->role != RAFT_CANDIDATE && raft->role != RAFT_PRE_CANDIDATE)
 		return;
 	if (message->type != wanted || !from)
@@ -277,7 +320,7 @@ void raft_receive_vote_reply(struct raft *raft,
 		if (raft->role == RAFT_PRE_CANDIDATE) {
 			become_candidate(raft);
 			ask_votes(raft, false, false);
-		} else {
+		} else if (own_vote_counts(raft)) {
 			become_leader(raft);
 			raft_broadcast_append(raft);
 		}

@@ -131,11 +131,18 @@ struct raft {
 	struct raft_hard_state shown_hard;
 	uint64_t shown_leader;
 	uint8_t shown_role;
-	bool ready_open; /* between raft_ready() and raft_advance() */
+	bool ready_open; /* handed out, and nothing happened since */
+	bool ready_light; /* and it was without the disk's part */
 
 	struct raft_snapshot offer; /* newest image there is to send */
 	uint64_t evicted; /* data of entries up to here is NULL */
 };
+
+/* Something happens: what was handed out and not taken is out of date. */
+static inline void raft_touch(struct raft *raft)
+{
+	raft->ready_open = false;
+}
 
 /* core.c */
 void raft_draw_timeout(struct raft *raft);
@@ -159,12 +166,14 @@ void raft_outbox_purge(struct raft *raft, uint64_t from, uint64_t to);
 /* Appends an entry of the leader's own; there is room. */
 void raft_append_own(struct raft *raft, uint32_t kind);
 void raft_reduce_uncommitted(struct raft *raft, uint64_t payload);
-int raft_propose_lead(struct raft *raft, const struct raft_entry *entry);
+int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
+	__attribute__((warn_unused_result));
 
 /* election.c */
 void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader);
 bool raft_promotable(const struct raft *raft);
-int raft_hup(struct raft *raft, bool forced);
+int raft_hup(struct raft *raft, bool forced)
+	__attribute__((warn_unused_result));
 /* A leader may be counting on this member to vote for no one else. */
 bool raft_is_promised(const struct raft *raft);
 void raft_tick_election(struct raft *raft);
@@ -175,7 +184,8 @@ bool raft_quorum_active(struct raft *raft);
 
 /* step.c */
 /* A message whose sender is known and whose term is not older. */
-int raft_step(struct raft *raft, const struct raft_message *message);
+int raft_step(struct raft *raft, const struct raft_message *message)
+	__attribute__((warn_unused_result));
 
 /* replicate.c */
 bool raft_send_append(struct raft *raft, struct raft_progress *progress,
@@ -183,13 +193,17 @@ bool raft_send_append(struct raft *raft, struct raft_progress *progress,
 void raft_broadcast_append(struct raft *raft);
 void raft_broadcast_heartbeat(struct raft *raft);
 bool raft_maybe_commit(struct raft *raft);
-int raft_receive_append(struct raft *raft, const struct raft_message *message);
+int raft_receive_append(struct raft *raft, const struct raft_message *message)
+	__attribute__((warn_unused_result));
 int raft_receive_append_reply(struct raft *raft,
-			      const struct raft_message *message);
+			      const struct raft_message *message)
+	__attribute__((warn_unused_result));
 int raft_receive_heartbeat(struct raft *raft,
-			   const struct raft_message *message);
+			   const struct raft_message *message)
+	__attribute__((warn_unused_result));
 int raft_receive_heartbeat_reply(struct raft *raft,
-				 const struct raft_message *message);
+				 const struct raft_message *message)
+	__attribute__((warn_unused_result));
 /* The newest heartbeat round that a quorum has answered. */
 uint64_t raft_quorum_round(const struct raft *raft);
 void raft_tick_leader(struct raft *raft);
@@ -213,7 +227,8 @@ void raft_reads_confirm(struct raft *raft);
 /* The first entry of the term committed: what was postponed may start. */
 void raft_reads_start(struct raft *raft);
 int raft_receive_read_index(struct raft *raft,
-			    const struct raft_message *message);
+			    const struct raft_message *message)
+	__attribute__((warn_unused_result));
 void raft_receive_read_reply(struct raft *raft,
 			     const struct raft_message *message);
 /* A new round of heartbeats begins: its number. */
@@ -230,8 +245,8 @@ void raft_lease(const struct raft *raft, struct raft_lease *ret_lease);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress);
-int raft_receive_snapshot(struct raft *raft,
-			  const struct raft_message *message);
+int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
+	__attribute__((warn_unused_result));
 void raft_snapshot_durable(struct raft *raft, uint64_t index);
 
 /* ready.c: what apply took, also through a snapshot. */

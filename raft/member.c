@@ -173,7 +173,7 @@ int raft_apply_conf(struct raft *raft, const struct raft_entry *entry,
 	struct raft_conf_fresh fresh;
 
 	assert(raft && entry && ret_conf);
-	assert(!raft->ready_open);
+	raft_touch(raft);
 	assert(entry->index <= raft->log.applying);
 	if (raft_conf_decode(entry->kind,
 			     entry->data ? entry_payload(entry->data) : NULL,

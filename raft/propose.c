@@ -143,7 +143,7 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 	int err;
 
 	assert(raft && entry && ret_index && ret_term);
-	assert(!raft->ready_open);
+	raft_touch(raft);
 	if (raft->role == RAFT_LEADER) {
 		err = raft_propose_lead(raft, entry);
 		if (err != 0)

@@ -127,6 +127,7 @@ struct raft_message {
 	uint64_t log_index; /* entry before the first, or what is answered */
 	uint64_t log_term;
 	uint64_t commit;
+	uint64_t commit_term; /* votes and their refusals: of entry `commit` */
 	uint64_t reject_hint;
 	/* Heartbeat round; context of a READ_INDEX; member a TRANSFER names. */
 	uint64_t round;
@@ -218,7 +219,9 @@ size_t raft_memory_size(const struct raft_options *options);
 /*
  * Makes a core in `memory` (raft_memory_size() bytes, aligned 64, lent for
  * the core's life). `hard`, `snapshot` are what recovery found (zeros and
- * index 0 for a fresh member: then `snapshot->conf` alone says who votes).
+ * index 0 for a fresh member: then `snapshot->conf` alone says who votes; a
+ * member that joins later is born without voters and begins with an image,
+ * so its leader must have been offered one).
  * Then raft_load() takes the recovered entries in order, and the first of
  * raft_ready() may follow. Returns RAFT_EINVALID for an impossible
  * configuration or options.
@@ -274,10 +277,27 @@ void raft_report_unreachable(struct raft *raft, uint64_t peer);
  */
 void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok);
 
-/* What is to be done; false: nothing. Then raft_advance() takes it over. */
+/*
+ * What is to be done; false: nothing. Then raft_advance() takes it over.
+ * Without that, whatever happens next makes it void, and the next
+ * raft_ready() says it all again.
+ */
 bool raft_has_ready(const struct raft *raft);
+
+/*
+ * Whether the next ready asks for a write. Who cannot write now asks this
+ * first, and takes what raft_ready_light() has.
+ */
+bool raft_must_sync(const struct raft *raft);
 void raft_ready(struct raft *raft, struct raft_ready *ret_ready);
 void raft_advance(struct raft *raft);
+
+/*
+ * The same without the disk's part (no hard state, entries or image), for
+ * when the disk cannot take more: heartbeats never wait for it. False when
+ * there is nothing else; then it need not be advanced.
+ */
+bool raft_ready_light(struct raft *raft, struct raft_ready *ret_ready);
 
 /*
  * The write of ready `number` is durable. (index, term) name its last entry,

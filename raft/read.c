@@ -134,7 +134,8 @@ int raft_read_index(struct raft *raft, uint64_t context)
 {
 	struct raft_message ask = {0};
 
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	if (raft->role == RAFT_LEADER)
 		return lead_read(raft, context, 0);
 	if (raft->role != RAFT_FOLLOWER || raft->leader == 0)

@@ -119,7 +119,6 @@ void raft_outbox_purge(struct raft *raft, uint64_t from, uint64_t to)
 {
 	uint32_t kept = 0;
 
-	assert(!raft->ready_open);
 	for (uint32_t i = 0; i < raft->outbox_count; i++) {
 		const struct raft_message *m = &raft->outbox[i];
 
@@ -146,8 +145,9 @@ static bool hard_changed(const struct raft *raft)
 	       raft->log.commit != raft->shown_hard.commit;
 }
 
-static bool must_sync(const struct raft *raft)
+bool raft_must_sync(const struct raft *raft)
 {
+	assert(raft);
 	return raft->term != raft->shown_hard.term ||
 	       raft->vote != raft->shown_hard.vote ||
 	       raft->log.handed < raft->log.last ||
@@ -164,8 +164,8 @@ bool raft_has_ready(const struct raft *raft)
 {
 	return raft->outbox_count > 0 || raft->read_count > 0 ||
 	       raft->withheld_taken < raft->withheld_end ||
-	       soft_changed(raft) || hard_changed(raft) || must_sync(raft) ||
-	       raft_log_has_apply(&raft->log);
+	       soft_changed(raft) || hard_changed(raft) ||
+	       raft_must_sync(raft) || raft_log_has_apply(&raft->log);
 }
 
 void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
@@ -173,9 +173,8 @@ void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
 	const struct raft_log *log = &raft->log;
 	struct raft_ready ready = {0};
 
-	assert(!raft->ready_open);
 	ready.number = raft->number + 1;
-	ready.must_sync = must_sync(raft);
+	ready.must_sync = raft_must_sync(raft);
 	ready.hard_changed = hard_changed(raft);
 	ready.hard.term = raft->term;
 	ready.hard.vote = raft->vote;
@@ -198,7 +197,26 @@ void raft_ready_build(struct raft *raft, struct raft_ready *ret_ready)
 	ready.role = raft->role;
 	ready.leader = raft->leader;
 	raft->ready_open = true;
+	raft->ready_light = false;
 	*ret_ready = ready;
+}
+
+bool raft_ready_light(struct raft *raft, struct raft_ready *ret_ready)
+{
+	struct raft_ready ready;
+
+	assert(raft && ret_ready);
+	raft_ready_build(raft, &ready);
+	ready.number = 0;
+	ready.must_sync = false;
+	ready.hard_changed = false;
+	ready.append_first = 0;
+	ready.append_last = 0;
+	ready.snapshot = NULL;
+	raft->ready_light = true;
+	*ret_ready = ready;
+	return ready.message_count > 0 || ready.read_count > 0 ||
+	       ready.apply_last != 0 || ready.soft_changed;
 }
 
 /* Nothing is being written: what waits for nothing may go at once. */
@@ -206,7 +224,7 @@ static void release_free(struct raft *raft)
 {
 	uint64_t kept = raft->withheld_taken;
 
-	if (raft->record_begin != raft->record_end || must_sync(raft))
+	if (raft->record_begin != raft->record_end || raft_must_sync(raft))
 		return;
 	for (uint64_t i = kept; i < raft->withheld_end; i++) {
 		const struct raft_message *m = withheld_slot(raft, i);
@@ -222,7 +240,6 @@ static void release_free(struct raft *raft)
 void raft_ready(struct raft *raft, struct raft_ready *ret_ready)
 {
 	assert(raft && ret_ready);
-	assert(!raft->ready_open);
 	release_free(raft);
 	raft_ready_build(raft, ret_ready);
 }
@@ -250,7 +267,7 @@ static void fill_record(struct raft *raft, struct raft_record *record)
 	struct raft_log *log = &raft->log;
 
 	record->number = ++raft->number;
-	record->must_sync = must_sync(raft) || record->must_sync;
+	record->must_sync = raft_must_sync(raft) || record->must_sync;
 	record->term = raft->term;
 	record->handed_last = log->last;
 	record->last_index = 0;
@@ -264,23 +281,30 @@ static void fill_record(struct raft *raft, struct raft_record *record)
 	record->withheld_end = raft->withheld_end;
 }
 
-/* What was handed out is not handed out again. */
-static void mark_handed(struct raft *raft)
+/* What goes to others, to the state machine and to people. */
+static void mark_shown(struct raft *raft)
 {
 	struct raft_log *log = &raft->log;
 
 	if (raft_log_has_apply(log))
 		raft_log_hand_apply(log, raft_log_apply_last(log));
-	log->handed = log->last;
-	log->incoming_handed = log->incoming_set;
-	raft->shown_hard.term = raft->term;
-	raft->shown_hard.vote = raft->vote;
-	raft->shown_hard.commit = log->commit;
 	raft->shown_leader = raft->leader;
 	raft->shown_role = raft->role;
 	raft->outbox_count = 0;
 	raft->read_count = 0;
 	raft->round_open = false;
+}
+
+/* What goes to the disk. */
+static void mark_handed(struct raft *raft)
+{
+	struct raft_log *log = &raft->log;
+
+	log->handed = log->last;
+	log->incoming_handed = log->incoming_set;
+	raft->shown_hard.term = raft->term;
+	raft->shown_hard.vote = raft->vote;
+	raft->shown_hard.commit = log->commit;
 }
 
 const struct raft_record *raft_ready_accept(struct raft *raft)
@@ -291,6 +315,7 @@ const struct raft_record *raft_ready_accept(struct raft *raft)
 	raft->ready_open = false;
 	record = next_record(raft);
 	fill_record(raft, record);
+	mark_shown(raft);
 	mark_handed(raft);
 	if (record->must_sync || raft->withheld_taken < raft->withheld_end)
 		raft->record_end++;
@@ -312,6 +337,13 @@ void raft_record_stable(struct raft *raft, const struct raft_record *record)
 		raft_snapshot_durable(raft, record->snapshot_index);
 }
 
+static void receive_own(struct raft *raft, const struct raft_message *message)
+{
+	int err = raft_step(raft, message);
+
+	assert(err == 0);
+}
+
 static void record_release(struct raft *raft)
 {
 	struct raft_record record =
@@ -323,7 +355,7 @@ static void record_release(struct raft *raft)
 			*withheld_slot(raft, raft->withheld_begin++);
 
 		if (message.to == raft->options.id)
-			(void)raft_step(raft, &message); /* ours is never bad */
+			receive_own(raft, &message);
 		else
 			outbox_put(raft, &message);
 	}
@@ -344,8 +376,13 @@ static void settle(struct raft *raft)
 
 void raft_advance(struct raft *raft)
 {
-	assert(raft);
-	(void)raft_ready_accept(raft); /* settle() finds it in the ring */
+	assert(raft && raft->ready_open);
+	if (raft->ready_light) {
+		raft->ready_open = false;
+		mark_shown(raft);
+	} else {
+		(void)raft_ready_accept(raft); /* settle() finds it */
+	}
 	settle(raft);
 	if (raft->append_missed && raft->role == RAFT_LEADER) {
 		raft->append_missed = false;
@@ -356,7 +393,8 @@ void raft_advance(struct raft *raft)
 void raft_persisted(struct raft *raft, uint64_t number, uint64_t index,
 		    uint64_t term)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	assert(number <= raft->number);
 	assert((index == 0) == (term == 0));
 	for (uint64_t i = raft->record_begin; i != raft->record_end; i++) {
@@ -373,7 +411,9 @@ void raft_persisted(struct raft *raft, uint64_t number, uint64_t index,
 
 void raft_applied_to(struct raft *raft, uint64_t index)
 {
+	const struct raft_entry leave = {.kind = ENTRY_CONF_V2};
 	struct raft_log *log = &raft->log;
+	int err;
 
 	if (index > log->applied)
 		raft_reduce_uncommitted(raft, raft_log_applied_to(log, index));
@@ -381,13 +421,14 @@ void raft_applied_to(struct raft *raft, uint64_t index)
 	    raft->role != RAFT_LEADER)
 		return;
 	/* Refused while leadership is handed over; the next apply asks again. */
-	(void)raft_propose_lead(raft,
-				&(struct raft_entry){.kind = ENTRY_CONF_V2});
+	err = raft_propose_lead(raft, &leave);
+	(void)err;
 }
 
 void raft_applied(struct raft *raft, uint64_t index)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	assert(index <= raft->log.applying);
 	raft_applied_to(raft, index);
 }

@@ -274,7 +274,12 @@ int raft_receive_append(struct raft *raft, const struct raft_message *append)
 		acknowledge(raft, append->from, log->commit);
 		return 0;
 	}
-	if (!raft_log_matches(log, append->log_index, append->log_term)) {
+	/*
+	 * Who voted before the first entry is not in the log: a member that
+	 * was not told at birth cannot begin with entries, it needs an image.
+	 */
+	if ((append->log_index == 0 && raft->conf.voter_count == 0) ||
+	    !raft_log_matches(log, append->log_index, append->log_term)) {
 		refuse(raft, append);
 		return 0;
 	}
@@ -307,6 +312,12 @@ static void receive_refusal(struct raft *raft, struct raft_progress *progress,
 	uint64_t hint = reply->reject_hint;
 	uint64_t term;
 
+	/* Nothing comes before index 0: it asks for an image. */
+	if (reply->log_index == 0) {
+		if (progress->state == RAFT_PROBE && progress->match == 0)
+			progress->paused = !raft_send_snapshot(raft, progress);
+		return;
+	}
 	if (reply->log_term > 0)
 		hint = raft_log_conflict(&raft->log, hint, reply->log_term,
 					 &term);

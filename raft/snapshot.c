@@ -24,7 +24,8 @@ bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress)
 	/* A large image for a member that is down would be for nothing. */
 	if (!progress->recent_active)
 		return false;
-	if (raft->offer.index == 0 || raft->offer.index + 1 < raft->log.first)
+	if (raft->offer.index <= progress->match ||
+	    raft->offer.index + 1 < raft->log.first)
 		return false;
 	progress->snapshot = raft->offer;
 	raft_progress_snapshot(progress, raft->offer.index);
@@ -106,7 +107,8 @@ void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok)
 {
 	struct raft_progress *progress;
 
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	if (raft->role != RAFT_LEADER)
 		return;
 	progress = raft_find(raft, peer);
@@ -122,7 +124,8 @@ void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok)
 
 void raft_compact(struct raft *raft, uint64_t index)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	assert(index <= raft->log.applied);
 	raft_outbox_purge(raft, UINT64_MAX, index + 1);
 	raft_log_compact(&raft->log, index);

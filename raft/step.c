@@ -103,6 +103,15 @@ static int step_propose(struct raft *raft, const struct raft_message *message)
 	return raft_propose(raft, message->entries, &index, &term);
 }
 
+static void receive_timeout_now(struct raft *raft)
+{
+	int err = 0;
+
+	if (raft->role == RAFT_FOLLOWER)
+		err = raft_hup(raft, true);
+	(void)err; /* the leader gives it up, if this member may not */
+}
+
 static int step_by_type(struct raft *raft, const struct raft_message *message)
 {
 	switch (message->type) {
@@ -128,8 +137,7 @@ static int step_by_type(struct raft *raft, const struct raft_message *message)
 		raft_transfer_step(raft, message->round);
 		return 0;
 	case RAFT_MSG_TIMEOUT_NOW:
-		if (raft->role == RAFT_FOLLOWER)
-			(void)raft_hup(raft, true); /* it may not be able */
+		receive_timeout_now(raft);
 		return 0;
 	case RAFT_MSG_READ_INDEX:
 		return raft_receive_read_index(raft, message);
@@ -183,7 +191,7 @@ static bool is_malformed(const struct raft *raft,
 int raft_receive(struct raft *raft, const struct raft_message *message)
 {
 	assert(raft && message);
-	assert(!raft->ready_open);
+	raft_touch(raft);
 	if (is_malformed(raft, message))
 		return RAFT_EINVALID;
 	if (is_reply(message->type) && !raft_find(raft, message->from))
@@ -193,7 +201,8 @@ int raft_receive(struct raft *raft, const struct raft_message *message)
 
 void raft_forget_leader(struct raft *raft)
 {
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	/* Whoever forgets may vote at once: not while a lease stands on it. */
 	if (raft->options.read_mode == RAFT_READ_LEASE || raft->options.lease)
 		return;
@@ -205,7 +214,8 @@ void raft_report_unreachable(struct raft *raft, uint64_t peer)
 {
 	struct raft_progress *progress;
 
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	if (raft->role != RAFT_LEADER)
 		return;
 	progress = raft_find(raft, peer);

@@ -73,7 +73,8 @@ int raft_transfer(struct raft *raft, uint64_t to)
 {
 	const struct raft_progress *progress;
 
-	assert(raft && !raft->ready_open);
+	assert(raft);
+	raft_touch(raft);
 	progress = raft_find_const(raft, to);
 	if (!progress || progress->learner)
 		return RAFT_EUNKNOWN_PEER;

@@ -89,6 +89,7 @@ static inline int cv_slice(struct conclave *c, struct conclave_req *req,
 	if (c->link_state != CV_LINK_UP) {
 		status = cv_link_pause(c, until_ns);
 		cv_look(c);
+		conclave_flush(c); /* what it asked is to be heard */
 		return status;
 	}
 	status = cv_doze(c, req, left < slice_ns ? left : slice_ns);

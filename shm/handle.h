@@ -100,6 +100,7 @@ struct cv_list {
 struct cv_window {
 	uint64_t next; /* to be issued */
 	uint64_t settled;
+	uint64_t begun; /* something of this session was applied */
 	uint64_t bits[CV_WINDOW / 64];
 };
 
@@ -248,9 +249,42 @@ static inline void cv_window_init(struct cv_window *window)
 	window->settled = 1;
 }
 
+/*
+ * What is told as settled-below. It stays 1 until the session has begun: only
+ * an operation that says 1 may begin it, whatever was cancelled before.
+ */
+static inline uint64_t cv_window_told(const struct cv_window *window)
+{
+	return window->begun != 0 ? window->settled : 1;
+}
+
 static inline int cv_window_open(const struct cv_window *window)
 {
-	return window->next < window->settled + CV_WINDOW;
+	return window->next < cv_window_told(window) + CV_WINDOW;
+}
+
+/* Full of what never left, and so will stay: only a new session helps. */
+static inline int cv_window_spent(const struct cv_window *window)
+{
+	return window->begun == 0 && window->settled == window->next &&
+	       !cv_window_open(window);
+}
+
+/* A result that only an applied operation has; the session exists then. */
+static inline void cv_window_note(struct cv_window *window, int32_t status)
+{
+	switch (status) {
+	case 0:
+	case CONCLAVE_ECOMPARE:
+	case CONCLAVE_EQUOTA:
+	case CONCLAVE_ECOMPACTED:
+	case CONCLAVE_EFUTURE:
+	case CONCLAVE_ENOTFOUND:
+		window->begun = 1;
+		return;
+	default:
+		return;
+	}
 }
 
 static inline void cv_window_settle(struct cv_window *window, uint64_t sequence)

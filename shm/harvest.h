@@ -61,6 +61,9 @@ static inline int cv_harvest(struct conclave *c, struct conclave_req *req)
 		return 0;
 	c->found++;
 	cv_slot_read(c, req, &req->result);
+	if (req->sequence != 0 && !req->asking &&
+	    req->session == c->session_number)
+		cv_window_note(&c->window, req->result.status);
 	if (req->result.status == CONCLAVE_ESESSION)
 		c->session_over = 1;
 	if (req->dropped) {

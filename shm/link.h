@@ -49,9 +49,13 @@ static inline int cv_welcome_up_ok(const struct cv_welcome *w)
 {
 	uint64_t claims_end =
 		CV_CLAIMS_OFFSET + w->slots * (uint64_t)sizeof(uint64_t);
+	uint32_t control_max = 2 * CV_KEY_MAX; /* a range: key and end */
+
+	if (control_max > w->request_max)
+		control_max = w->request_max;
 
 	return cv_ring_fits(w->proposal_size, w->request_max) &&
-	       cv_ring_fits(w->control_size, 2 * CV_KEY_MAX) &&
+	       cv_ring_fits(w->control_size, control_max) &&
 	       cv_area_ok(w->proposal_offset, w->proposal_size, claims_end,
 			  w->up_size) &&
 	       cv_area_ok(w->control_offset, w->control_size, claims_end,
@@ -206,6 +210,8 @@ static inline void cv_link_attach(struct conclave *c,
 	c->epoch = w->epoch;
 	if (c->window.next == 1)
 		c->born = w->born;
+	else
+		c->window.begun = 1; /* a resume has begun it, at least */
 	c->looked_ns = cv_env_now_coarse();
 	c->link.pins = 0;
 	c->link.error = 0;
@@ -248,7 +254,7 @@ static inline int cv_link_hello(struct conclave *c)
 	memcpy(hello.secret, c->secret, sizeof(hello.secret));
 	hello.epoch = c->epoch;
 	hello.min_revision = c->revision;
-	hello.settled_below = c->window.settled;
+	hello.settled_below = cv_window_told(&c->window);
 	hello.born = c->window.next > 1 ? c->born : 0;
 	hello.clock_ns = cv_env_boot_now();
 	memcpy(hello.name, c->name, sizeof(hello.name));

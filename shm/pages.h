@@ -18,7 +18,7 @@ CONCLAVE_DEF int conclave_record_next(struct conclave_kv *kv)
 
 	if (left == 0 || at == NULL)
 		return 0;
-	if (left < sizeof(record))
+	if (at == NULL || left < sizeof(record))
 		return CONCLAVE_EPROTO;
 	cv_copy(&record, at, sizeof(record));
 	size = sizeof(record) + (uint64_t)record.key_size + record.value_size;
@@ -88,6 +88,7 @@ CONCLAVE_DEF int conclave_get(struct conclave *c, const void *key,
 	if (req == NULL)
 		return cv_call_none(c);
 	memset(&kv, 0, sizeof(kv));
+	memset(&result, 0, sizeof(result));
 	conclave_prep_get(req, key, key_size);
 	conclave_req_set_reply_room(req, cv_get_room(c, key_size, room));
 	if (buffer == NULL)

@@ -162,7 +162,7 @@ CONCLAVE_DEF uint64_t conclave_req_user_data(const struct conclave_req *req)
 /* ---- handing it over ---- */
 
 /* Refused before a byte is copied. */
-static inline int cv_req_check(const struct conclave *c,
+static inline int cv_req_check(struct conclave *c,
 			       const struct conclave_req *req)
 {
 	int keyless = req->type == CV_PING || req->type == CV_COMPACT;
@@ -180,6 +180,8 @@ static inline int cv_req_check(const struct conclave *c,
 		return 0;
 	if (req->reply_room != 0)
 		return CONCLAVE_EBADREQ;
+	if (cv_window_spent(&c->window))
+		c->session_over = 1;
 	return cv_window_open(&c->window) ? 0 : -EAGAIN;
 }
 
@@ -221,7 +223,7 @@ static inline void cv_req_fill(struct conclave *c, struct conclave_req *req,
 	head.lease = req->lease;
 	if (cv_is_proposal(req->type)) {
 		head.sequence = req->sequence;
-		head.settled = c->window.settled;
+		head.settled = cv_window_told(&c->window);
 	} else {
 		head.sequence = req->after;
 		head.settled = c->revision;

@@ -324,7 +324,12 @@ int log_folder_open(struct wal *wal)
 	r = folder_sweep(wal);
 	if (r < 0 || made > 0)
 		return r < 0 ? r : 1;
-	return folder_take_all(wal);
+	r = folder_take_all(wal);
+	if (r < 0)
+		return r;
+	/* A name that is seen may not be durable: its maker may have died
+	 * between the renaming and the syncing. */
+	return disk_sync_folder_now(wal->disk);
 }
 
 /* ---- a new folder ---- */

@@ -21,6 +21,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* What counts up never comes near this: a larger number is a wrong one. */
+#define FRAME_COUNT_MAX ((uint64_t)1 << 62)
+
 enum frame_constants {
 	FRAME_FORMAT = 1,
 	FRAME_MAGIC_RECORD = 0x4352574c, /* "LWRC" in memory */

@@ -34,7 +34,9 @@ static bool meta_agrees(const struct meta *meta)
 		return false;
 	if (meta->boot_id[META_BOOT_ID_SIZE - 1] != '\0')
 		return false;
-	return meta->version > 0 &&
+	return meta->version > 0 && meta->version < FRAME_COUNT_MAX &&
+	       meta->durable_sequence < FRAME_COUNT_MAX &&
+	       meta->newest_segment < FRAME_COUNT_MAX &&
 	       meta->first_segment <= meta->newest_segment + 1;
 }
 

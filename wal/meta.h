@@ -27,8 +27,7 @@
  * 184  snapshot  the one before, while its file exists
  * 224  zeros
  *
- * newest_segment and durable_sequence are what tells a lost end of the log
- * from its end.
+ * durable_sequence is what tells a lost end of the log from its end.
  */
 #ifndef WAL_META_H
 #define WAL_META_H

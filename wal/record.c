@@ -54,7 +54,9 @@ static bool record_agrees(const struct record_header *header)
 {
 	uint64_t last = header->first_index + header->entry_count - 1;
 
-	if (header->sequence == 0 || header->durable >= header->sequence)
+	if (header->sequence == 0 || header->sequence >= FRAME_COUNT_MAX ||
+	    header->durable >= header->sequence || header->segment == 0 ||
+	    header->segment >= FRAME_COUNT_MAX)
 		return false;
 	if (header->payload_size >
 	    record_room(header->payload, WAL_BLOCKS_LARGE))
@@ -68,7 +70,7 @@ static bool record_agrees(const struct record_header *header)
 		return header->payload_size == 0 && header->first_index == 0 &&
 		       header->last_index == 0;
 	return header->first_index > 0 && last >= header->first_index &&
-	       last == header->last_index;
+	       last == header->last_index && last < FRAME_COUNT_MAX;
 }
 
 int record_check_header(const void *block, struct record_header *ret_header)

@@ -301,9 +301,6 @@ static int recover_last(struct wal *wal, const struct recover_stop *stop,
 		if (durable)
 			return recover_damaged(wal, stop,
 					       "is missing, but was durable");
-		if (wal->live[stop->segment].segment < meta->newest_segment)
-			return recover_damaged(wal, stop,
-					       "is missing with its segment");
 		return 0;
 	}
 	if (durable)

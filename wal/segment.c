@@ -34,7 +34,9 @@ int segment_check(const void *block, struct segment_header *ret_header)
 	if (r < 0)
 		return r;
 	memcpy(&header, block, sizeof(header));
-	if (header.segment == 0 || header.first_sequence == 0)
+	if (header.segment == 0 || header.segment >= FRAME_COUNT_MAX ||
+	    header.first_sequence == 0 ||
+	    header.first_sequence >= FRAME_COUNT_MAX)
 		return -EBADMSG;
 	*ret_header = header;
 	return 0;

@@ -55,7 +55,11 @@ struct wal_options {
 	bool create; /* false: an empty folder is an error */
 };
 
-/* What recovery found; `where` names file and offset for a person. */
+/*
+ * What recovery found; `where` names file and offset for a person. With a
+ * result of 0 a `where` that is not empty tells what was found damaged and
+ * was done without: a snapshot, or what accept_tail_loss gave up.
+ */
 struct wal_report {
 	bool fresh; /* the folder was empty */
 	bool torn; /* a torn tail was cut off */
@@ -90,13 +94,15 @@ void wal_close(struct wal *wal);
  * After wal_open(): recovered entries in index order, from the one after the
  * snapshot. 1 and an entry whose data is lent until the next call; 0 at the
  * end; or an error. Overwritten entries (Raft's conflicts) never appear.
+ * Replay ends before the first wal_work(), which may move segments.
  */
 int wal_replay_next(struct wal *wal, struct raft_entry *ret_entry)
 	__attribute__((warn_unused_result));
 
 /*
- * After wal_open(): the image of the recovered snapshot, in pieces. `head` is
- * what wal_snapshot_begin() was given.
+ * After wal_open(): the image of the recovered snapshot, in pieces: 1 and a
+ * piece lent until the next call, 0 at the end, or an error. `head` is what
+ * wal_snapshot_begin() was given. Ends before the first wal_snapshot_begin().
  */
 int wal_snapshot_head(struct wal *wal, void *head, uint32_t room,
 		      uint32_t *ret_size) __attribute__((warn_unused_result));
@@ -129,7 +135,10 @@ void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 
 /* ---- in the loop ---- */
 
-/* A record can be taken now: none is in flight, and a place is ready. */
+/*
+ * A record can be taken now: none is in flight, and there is a place for one
+ * of any size. wal_append() itself gives -ENOSPC only where this is false.
+ */
 bool wal_can_append(const struct wal *wal);
 
 /*
@@ -152,6 +161,8 @@ struct wal_done {
 /*
  * Takes in what the disk finished; 1 and *ret_done for each record that
  * became durable (ask again), 0: no more, WAL_EFAILED: the log has failed.
+ * After a failure go on calling it until wal_idle() says that the failure was
+ * noted, or for as long as there is patience; then end the process.
  */
 int wal_reap(struct wal *wal, struct wal_done *ret_done)
 	__attribute__((warn_unused_result));
@@ -181,7 +192,12 @@ bool wal_snapshot_due(const struct wal *wal);
  * is copied. The image follows in pieces: wal_snapshot_room() lends room of
  * the next chunk (NULL: the disk is behind, ask in a later turn), and
  * wal_snapshot_put() hands in `size` bytes of it. wal_snapshot_end() says
- * that this was all. One at a time; abort drops a begun one.
+ * that this was all. One at a time; abort drops a begun one. The pieces are a
+ * stream: room is lent for at least 64 KiB, any part of it may be used, and
+ * what is read back later is cut elsewhere.
+ *
+ * A snapshot that was received is written the same way, and must be named
+ * (wal_snapshot_index()) before an entry behind it is appended.
  */
 int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 		       const void *head, uint32_t head_size)

@@ -9,6 +9,10 @@
 
 #include <string.h>
 
+enum {
+	APPLY_GROUP = 16, /* operations that are warmed together */
+};
+
 static bool sizes_are_valid(const struct op_header *head)
 {
 	return head->key_size <= OP_KEY_MAX &&
@@ -86,6 +90,35 @@ static struct store_result *results(struct store *store)
 	return mapping_at(&store->map, store->results);
 }
 
+/*
+ * Brings into the cache what the next operations will look at: the leaves of
+ * all of them first, then the versions in them, so that they are fetched side
+ * by side and not one after the other.
+ */
+static void warm(const struct store *store)
+{
+	const struct apply *apply = &store->apply;
+	uint32_t position = apply->position, count = 0, i;
+	struct op op = {0};
+	struct key keys[APPLY_GROUP];
+	uint64_t leaves[APPLY_GROUP];
+
+	for (i = 0; i < APPLY_GROUP; i++) {
+		if (op_decode(apply->payload + position, apply->size - position,
+			      &op) != 0)
+			break;
+		position += op.head.size;
+		if (op.head.key_size == 0)
+			continue;
+		keys[count] = (struct key){op.key, op.head.key_size};
+		leaves[count] =
+			tree_warm_leaf(&store->map, &store->keys, keys[count]);
+		count++;
+	}
+	for (i = 0; i < count; i++)
+		tree_warm_item(&store->map, leaves[i], keys[i]);
+}
+
 /* An operation under its session: 1 when it is in the middle of its work. */
 static int run(struct store *store, const struct op *op, uint32_t *budget,
 	       struct store_result *ret_result)
@@ -130,6 +163,11 @@ static int step(struct store *store, uint32_t *budget)
 	int error;
 
 	(void)budget_spend(budget, 1); /* one at least, whatever it is */
+	if (apply->op_next >= apply->op_warm && !apply->deleting &&
+	    *budget > 0) {
+		apply->op_warm = apply->op_next + APPLY_GROUP;
+		warm(store);
+	}
 	error = op_decode(apply->payload + apply->position,
 			  apply->size - apply->position, &op);
 	if (error == 0 && !kind_holds(apply->kind, op.head.type))
@@ -187,6 +225,7 @@ void store_apply_begin(struct store *store, const struct raft_entry *entry)
 	apply->payload = entry_payload(entry->data);
 	apply->position = 0;
 	apply->op_next = 0;
+	apply->op_warm = 0;
 	apply->op_count = 0;
 	apply->index = entry->index;
 	store->result_count = 0;

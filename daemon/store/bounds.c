@@ -9,11 +9,16 @@
 enum {
 	NODE_BYTES_PER_KEY = 60,
 	LEAST_CHARGE = VERSION_BLOCK_MIN + VERSION_FIXED,
-	SESSION_BLOCK = 256, /* of struct session, and of a directory */
+	SESSION_BLOCK = sizeof(struct session),
+	DIRECTORY_BLOCK = SESSION_PARTS * sizeof(uint64_t),
 	/* All blocks that a session can have had at one time or another. */
-	SESSION_BYTES = SESSION_BLOCK * (BOUNDS_SESSIONS_FACTOR + 1) +
+	SESSION_BYTES = SESSION_BLOCK * BOUNDS_SESSIONS_FACTOR +
+			DIRECTORY_BLOCK +
 			(16 + 32 + 64 + OP_SEQUENCE_WINDOW) * 24,
 };
+
+/* They are the sizes of classes, so that session_bytes() finds them. */
+_Static_assert(SESSION_BLOCK == 192 && DIRECTORY_BLOCK == 256, "blocks");
 
 uint32_t bounds_sessions_table(uint64_t size)
 {
@@ -33,9 +38,10 @@ static uint64_t session_bytes(uint32_t block_size, uint32_t sessions)
 	switch (block_size) {
 	case SESSION_BLOCK:
 		return (uint64_t)sessions * SESSION_BLOCK *
-		       (BOUNDS_SESSIONS_FACTOR + 1);
+		       BOUNDS_SESSIONS_FACTOR;
 	case SESSION_PART_BYTES:
 		return (uint64_t)sessions * SESSION_PARTS * block_size;
+	case DIRECTORY_BLOCK:
 	case SESSION_PART_BYTES / 2:
 	case SESSION_PART_BYTES / 4:
 	case SESSION_PART_BYTES / 8:

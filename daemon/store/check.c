@@ -7,6 +7,10 @@
 
 #include <string.h>
 
+enum {
+	CHECK_TREES = 3,
+};
+
 /* What is counted on the way. */
 struct census {
 	const struct store *store;
@@ -239,8 +243,8 @@ static const char *check_totals(const struct census *census)
 
 int store_check(const struct store *store, const char **ret_what)
 {
-	const struct tree *trees[] = {&store->keys, &store->sessions,
-				      &store->shadows};
+	const struct tree *trees[CHECK_TREES] = {&store->keys, &store->sessions,
+						 &store->shadows};
 	struct census census = {.store = store};
 	const char *what = NULL;
 	uint64_t bytes = 0;
@@ -248,7 +252,7 @@ int store_check(const struct store *store, const char **ret_what)
 
 	if (mapping_check(&store->map, ret_what) != 0)
 		return -1;
-	for (i = 0; i < sizeof(trees) / sizeof(*trees); i++) {
+	for (i = 0; i < CHECK_TREES; i++) {
 		if (tree_check(&store->map, trees[i], &bytes, ret_what) != 0)
 			return -1;
 		census.bytes += bytes;

@@ -12,6 +12,10 @@
  */
 #include "daemon/store/state.h"
 
+enum {
+	COMPACT_GROUP = 16, /* entries that are warmed together */
+};
+
 int compact_to(struct store *store, uint64_t revision)
 {
 	uint64_t position;
@@ -84,22 +88,24 @@ static void sweep(struct store *store, uint64_t offset)
 	struct mapping *map = &store->map;
 	struct version *version = version_at(map, offset);
 	uint64_t older = version->older;
+	struct key key;
 	struct tree_path path;
 
 	if (older == 0)
 		return;
-	(void)tree_locate(map, &store->keys, version_key(map, version), &path);
-	assert(path.found);
+	key = version_key(map, version);
+	if (version->version != 0 || version->newer != 0) {
+		tree_bump(map, &store->keys, key);
+	} else {
+		(void)tree_locate(map, &store->keys, key,
+				  &path); /* it is there */
+		tree_remove(map, &store->keys, &path);
+	}
 	if (version->version != 0) {
-		tree_bump(map, &path);
 		version->older = 0;
 	} else {
-		if (version->newer == 0) {
-			tree_remove(map, &store->keys, &path);
-		} else {
-			tree_bump(map, &path);
+		if (version->newer != 0)
 			version_at(map, version->newer)->older = 0;
-		}
 		version_free(map, offset);
 		store->version_count--;
 	}
@@ -107,11 +113,36 @@ static void sweep(struct store *store, uint64_t offset)
 	store->version_count--;
 }
 
+/* Brings into the cache what the next steps will look at. */
+static void warm(const struct store *store)
+{
+	const struct mapping *map = &store->map;
+	uint64_t first = store->log.first, count = store->log.next - first, i;
+	const struct version *version[COMPACT_GROUP];
+
+	if (count > COMPACT_GROUP)
+		count = COMPACT_GROUP;
+	for (i = 0; i < count; i++) {
+		version[i] = version_see(
+			map, revlog_at(map, &store->log, first + i).version);
+		__builtin_prefetch(version[i], 1);
+		__builtin_prefetch((const uint8_t *)version[i] + 64);
+	}
+	for (i = 0; i < count; i++) {
+		if (version[i]->older == 0)
+			continue;
+		mapping_warm(map, version[i]->older);
+		(void)tree_warm_leaf(map, &store->keys,
+				     version_key(map, version[i]));
+	}
+}
+
 int store_compact(struct store *store, uint32_t budget)
 {
 	struct mapping *map = &store->map;
 	struct revlog *log = &store->log;
 	struct revlog_entry entry;
+	uint32_t steps = 0;
 
 	store->swept = goal(store);
 	while (log->first < log->next) {
@@ -121,6 +152,8 @@ int store_compact(struct store *store, uint32_t budget)
 			break;
 		if (!budget_spend(&budget, 2))
 			return 1;
+		if (steps++ % COMPACT_GROUP == 0 && budget > 0)
+			warm(store);
 		/* The entry goes first: it names what is freed. */
 		revlog_drop(map, log);
 		store->released_swept = entry.released;

@@ -111,6 +111,17 @@ uint64_t mapping_take(struct mapping *map, uint32_t class);
  */
 void mapping_give(struct mapping *map, uint64_t offset);
 
+/* A hint that a block is about to be given back. */
+static inline void mapping_warm(const struct mapping *map, uint64_t offset)
+{
+	uint64_t chunk = offset & ~(uint64_t)(MAPPING_CHUNK_SIZE - 1);
+	const uint8_t *block = mapping_see(map, offset);
+
+	__builtin_prefetch(mapping_see(map, chunk), 1);
+	__builtin_prefetch(block, 1);
+	__builtin_prefetch(block + 64);
+}
+
 /* Chunks in the pool beyond what the classes may still claim; may be < 0. */
 static inline int64_t mapping_slack(const struct mapping *map)
 {

@@ -37,6 +37,7 @@ struct apply {
 	uint32_t position; /* in the payload */
 	uint32_t op_count;
 	uint32_t op_next;
+	uint32_t op_warm; /* the first one that is not in the cache yet */
 	uint64_t index;
 	const uint8_t *payload; /* lent; this process's, never followed else */
 	uint64_t deleted; /* keys, by the running delete */

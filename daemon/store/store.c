@@ -111,6 +111,7 @@ void store_stats(const struct store *store, struct store_stats *ret_stats)
 		.used_bytes = map->used,
 		.reserved_bytes = map->first + (uint64_t)map->chunk_fresh *
 						       MAPPING_CHUNK_SIZE,
+		.history_bytes = store->released - store->released_compacted,
 		.lag_bytes = store->released_compacted - store->released_swept,
 	};
 }

@@ -227,6 +227,7 @@ struct store_stats {
 	uint64_t logical_bytes; /* against the quota */
 	uint64_t used_bytes; /* of the mapping, live objects */
 	uint64_t reserved_bytes; /* of the mapping, ever touched */
+	uint64_t history_bytes; /* of those, what compaction would release */
 	uint64_t lag_bytes; /* released, and not freed yet */
 };
 

@@ -47,22 +47,34 @@ uint32_t tree_common(struct key a, struct key b)
 	return i;
 }
 
+/*
+ * The first slot from `begin` on whose mark is not less: first among every
+ * eighth, then among eight. Marks are counted, not branched on: keys come in
+ * no order, so every second branch of a binary search would be mispredicted.
+ */
+static uint32_t lower_bound(const struct tree_node *node, uint32_t begin,
+			    uint64_t mark)
+{
+	const uint64_t *marks = node->mark;
+	uint32_t count = node->count, low = begin, end, i;
+
+	for (i = begin + 7; i < count; i += 8)
+		low += 8 * (uint32_t)(marks[i] < mark);
+	end = low + 8 < count ? low + 8 : count;
+	for (i = low; i < end; i++)
+		low += marks[i] < mark;
+	return low;
+}
+
 /* The first slot from `begin` on whose key is not less; whether it is equal. */
 static uint32_t search(const struct mapping *map, const struct tree_node *node,
 		       uint32_t begin, struct key key, bool *ret_equal)
 {
 	uint64_t mark = tree_mark(key, node->prefix);
-	uint32_t low = begin, count = node->count - begin, half, high;
-	bool less;
+	uint32_t low = lower_bound(node, begin, mark), half, high;
 	int order;
 
 	*ret_equal = false;
-	while (count > 0) {
-		half = count / 2;
-		less = node->mark[low + half] < mark;
-		low = less ? low + half + 1 : low;
-		count = less ? count - half - 1 : half;
-	}
 	for (high = low; high < node->count && node->mark[high] == mark;)
 		high++;
 	while (low < high) {
@@ -139,12 +151,53 @@ void tree_replace_at(struct mapping *map, const struct tree_cursor *cursor,
 	tree_close(node);
 }
 
-void tree_bump(struct mapping *map, const struct tree_path *path)
+static uint64_t find_leaf(const struct mapping *map, const struct tree *tree,
+			  struct key key)
 {
-	struct tree_node *node = tree_node_at(map, path->node[0]);
+	uint64_t offset = tree->root;
+	const struct tree_node *node;
+	uint32_t level = tree->height - 1;
+
+	for (; level > 0; level--) {
+		node = tree_node_see(map, offset);
+		offset = node->inner.child[search_child(map, node, key)];
+	}
+	return offset;
+}
+
+void tree_bump(struct mapping *map, const struct tree *tree, struct key key)
+{
+	struct tree_node *node = tree_node_at(map, find_leaf(map, tree, key));
 
 	tree_open(node);
 	tree_close(node);
+}
+
+uint64_t tree_warm_leaf(const struct mapping *map, const struct tree *tree,
+			struct key key)
+{
+	uint64_t leaf = find_leaf(map, tree, key);
+	const uint8_t *line = mapping_see(map, leaf);
+	uint32_t i;
+
+	/* The head and the marks. */
+	for (i = 0; i < offsetof(struct tree_node, leaf.item); i += 64)
+		__builtin_prefetch(line + i);
+	return leaf;
+}
+
+void tree_warm_item(const struct mapping *map, uint64_t leaf, struct key key)
+{
+	const struct tree_node *node = tree_node_see(map, leaf);
+	uint64_t mark = tree_mark(key, node->prefix);
+	uint32_t index = lower_bound(node, 0, mark);
+	const uint8_t *item;
+
+	if (index == node->count || node->mark[index] != mark)
+		return;
+	item = mapping_see(map, node->leaf.item[index]);
+	__builtin_prefetch(item, 1);
+	__builtin_prefetch(item + 64, 1);
 }
 
 /* A cursor behind a leaf's last slot moves on to the next leaf. */

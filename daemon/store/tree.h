@@ -118,8 +118,16 @@ void tree_remove(struct mapping *map, struct tree *tree,
 bool tree_at_end(const struct mapping *map, const struct tree *tree,
 		 const struct tree_path *path);
 
-/* Bumps the version word of the leaf: what it led to is about to go. */
-void tree_bump(struct mapping *map, const struct tree_path *path);
+/* Bumps the version word of a key's leaf: what it led to is about to go. */
+void tree_bump(struct mapping *map, const struct tree *tree, struct key key);
+
+/*
+ * Hints for what is about to be asked: brings a key's leaf into the cache and
+ * returns it; then, the leaf being there, the version of the key in it.
+ */
+uint64_t tree_warm_leaf(const struct mapping *map, const struct tree *tree,
+			struct key key);
+void tree_warm_item(const struct mapping *map, uint64_t leaf, struct key key);
 
 /* To the first key >= `key`, or > `key` with `after`. */
 struct tree_cursor tree_seek(const struct mapping *map, const struct tree *tree,
@@ -142,7 +150,7 @@ int tree_check(const struct mapping *map, const struct tree *tree,
 	__attribute__((warn_unused_result));
 
 /* Negative, 0 or positive as a is less than, equal to or greater than b. */
-int key_compare(struct key a, struct key b);
+int key_compare(struct key a, struct key b) __attribute__((warn_unused_result));
 
 /* ---- for the files of the tree alone ---- */
 

@@ -189,7 +189,8 @@ static void calm_round(struct world *world)
 			world_complete(world, member, WORLD_WRITES_MAX);
 			world_apply(world, member);
 		}
-		if (member->raft->log.last - member->raft->log.first > 100)
+		if (world_chance(world, 2) ||
+		    member->raft->log.last - member->raft->log.first > 100)
 			world_compact(world, member);
 	}
 	for (unsigned int i = world->network_count; i > 0; i--)

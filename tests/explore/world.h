@@ -91,6 +91,8 @@ struct world {
 	struct member members[WORLD_MEMBERS_MAX];
 	struct parcel network[WORLD_NETWORK_MAX];
 	unsigned int network_count;
+	struct parcel outgoing[RAFT_MESSAGES_MIN]; /* of the ready at hand */
+	unsigned int outgoing_count;
 	bool severed[WORLD_MEMBERS_MAX][WORLD_MEMBERS_MAX];
 	/* Facts about the whole. */
 	uint64_t leader_of[WORLD_TERMS_MAX];

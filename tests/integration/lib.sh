@@ -1,10 +1,13 @@
-# For the scripts of this folder: a work folder that goes away with whatever
-# was started, and words for what is expected. A script ends with `finish`.
+# For the scripts of this folder: $work for data and $sockets for sockets, which go
+# away with whatever was started, and words for what is expected. A script ends
+# with `finish`.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 conclaved=${CONCLAVED:-build/conclaved}
 work=$(mktemp -d "${TMPDIR:-/tmp}/conclave-test-XXXXXX") || exit 1
+# A socket's path is short, wherever the data lies.
+sockets=$(mktemp -d /tmp/conclave-run-XXXXXX) || exit 1
 started=
 bad=0
 
@@ -15,7 +18,7 @@ clean_up() {
 	done
 	wait 2>/dev/null
 	type undo >/dev/null 2>&1 && undo
-	rm -rf "$work"
+	rm -rf "$work" "$sockets"
 }
 trap clean_up EXIT
 trap 'exit 1' INT TERM HUP

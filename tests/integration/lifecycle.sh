@@ -20,7 +20,7 @@ gone() {
 
 for engine in auto plain; do
 	data=$work/$engine/data
-	socket=$work/$engine/run/socket
+	socket=$sockets/$engine/socket
 	flags="--data=$data --socket=$socket --engine=$engine $small"
 
 	start "$engine" $flags || fail "starts_$engine" 'not ready' "$log"
@@ -28,15 +28,15 @@ for engine in auto plain; do
 		"data=$data" 'msg="made a new log"'
 	check "folder_has_its_mode_$engine" mode_is "$data" 750
 	check "socket_folder_has_its_mode_$engine" \
-		mode_is "$work/$engine/run" 750
+		mode_is "$sockets/$engine" 750
 	check "socket_has_its_mode_$engine" mode_is "$socket" 660
 	check "log_lines_are_key_value_$engine" lines_are_key_value
 	first=$pid first_log=$log
 
-	run $flags --socket="$work/other"
+	run $flags --socket="$sockets/other"
 	check "second_daemon_on_the_folder_is_refused_$engine" ended_with 2 \
 		'owned by a running daemon' "folder=$data" 'next='
-	check "it_left_no_socket_$engine" gone "$work/other"
+	check "it_left_no_socket_$engine" gone "$sockets/other"
 	run $flags --data="$work/$engine/other"
 	check "second_daemon_on_the_socket_is_refused_$engine" ended_with 2 \
 		"socket=$socket" 'a running daemon answers there'
@@ -73,23 +73,23 @@ for engine in auto plain; do
 done
 
 # Something else at the socket's path is not touched.
-echo precious >"$work/file"
-run --data="$work/auto/data" --socket="$work/file" $small
-check a_file_in_the_way_is_named ended_with 5 "socket=$work/file" \
+echo precious >"$sockets/file"
+run --data="$work/auto/data" --socket="$sockets/file" $small
+check a_file_in_the_way_is_named ended_with 5 "socket=$sockets/file" \
 	'something else lies there'
-check a_file_in_the_way_stays [ "$(cat "$work/file")" = precious ]
+check a_file_in_the_way_stays [ "$(cat "$sockets/file")" = precious ]
 
 # Another cluster's, or another member's, folder is left alone.
-run --data="$work/auto/data" --socket="$work/s" --cluster=other $small
+run --data="$work/auto/data" --socket="$sockets/s" --cluster=other $small
 check a_folder_of_another_cluster_is_refused ended_with 3 \
 	"folder=$work/auto/data" 'another cluster or member' 'next='
-run --data="$work/auto/data" --socket="$work/s" --member=2 $small
+run --data="$work/auto/data" --socket="$sockets/s" --member=2 $small
 check a_folder_of_another_member_is_refused ended_with 3 \
 	'another cluster or member'
 
 # Folders that cannot be used.
-run --data="$work/file" --socket="$work/s" $small
-check a_folder_that_is_a_file_is_refused ended_with 5 "folder=$work/file" \
+run --data="$sockets/file" --socket="$sockets/s" $small
+check a_folder_that_is_a_file_is_refused ended_with 5 "folder=$sockets/file" \
 	'next='
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	mkdir "$work/private"
@@ -100,13 +100,13 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	install -m 755 "$conclaved" "$work/conclaved"
 	log=$work/run.log
 	timeout -k 5 60 $nobody "$work/conclaved" --data="$work/private" \
-		--socket="$work/s" $small >"$log" 2>&1
+		--socket="$sockets/s" $small >"$log" 2>&1
 	status=$?
 	check a_folder_that_cannot_be_read_is_refused ended_with 5 \
 		"folder=$work/private" 'Permission denied' 'next='
 	chmod 755 "$work/private"
 	timeout -k 5 60 $nobody "$work/conclaved" --data="$work/private" \
-		--socket="$work/s" $small >"$log" 2>&1
+		--socket="$sockets/s" $small >"$log" 2>&1
 	status=$?
 	check a_folder_that_cannot_be_written_is_refused ended_with 5 \
 		"folder=$work/private" 'Permission denied' 'next='

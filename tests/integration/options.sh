@@ -51,11 +51,11 @@ unset CONCLAVE_SPIN
 cat >"$work/conf" <<END
 # all of it in a file
 data = $work/data
-socket = $work/socket
+socket = $sockets/socket
 segment-size = 4M
 log-level = debug
 END
-if start file --config="$work/conf" && [ -S "$work/socket" ]; then
+if start file --config="$work/conf" && [ -S "$sockets/socket" ]; then
 	ok a_file_is_enough
 else
 	fail a_file_is_enough 'no daemon' "$log"

@@ -3,8 +3,10 @@
 
 #include <check.h>
 #include <errno.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,7 +17,10 @@
 
 enum {
 	ANSWER_MS = 20000,
+	TREE_DEPTH = 16,
 };
+
+static char folder[160];
 
 const char *support_conclaved(void)
 {
@@ -26,15 +31,34 @@ const char *support_conclaved(void)
 
 const char *support_folder(void)
 {
-	const char *folder = getenv("TMPDIR");
+	return folder;
+}
 
-	return folder ? folder : "/tmp";
+static int remove_one(const char *path, const struct stat *stat, int type,
+		      struct FTW *ftw)
+{
+	(void)stat; /* whatever it is */
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+static void make_folder(void)
+{
+	const char *above = getenv("TMPDIR");
+
+	(void)snprintf(folder, sizeof(folder), "%.128s/conclave-test-XXXXXX",
+		       above ? above : "/tmp");
+	if (!mkdtemp(folder)) {
+		perror(folder);
+		exit(1);
+	}
 }
 
 /* Reads to the end, keeping what fits. */
 static void keep_output(int fd, char *output)
 {
-	char rest[4096];
+	char rest[1024];
 	size_t used = 0;
 	ssize_t size;
 
@@ -143,8 +167,10 @@ int support_main(struct Suite *suite)
 {
 	SRunner *runner = srunner_create(suite);
 
+	make_folder();
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	(void)nftw(folder, remove_one, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
 	return failed > 0;
 }

@@ -21,7 +21,10 @@ enum support_limits {
 /* Path of the daemon under test: $CONCLAVED, else build/conclaved. */
 const char *support_conclaved(void);
 
-/* Folder for data: on a file system that has O_DIRECT. */
+/*
+ * A folder for data, which goes away with all that is in it when all tests
+ * are over, passed or not.
+ */
 const char *support_folder(void);
 
 /*
@@ -46,8 +49,7 @@ int support_greet(int socket, const void *hello, size_t size,
 /* Waits until the peer has hung up; false: it does not. */
 bool support_hung_up(int socket);
 
-/* Runs one test program's suites; what main() returns. */
-struct TCase;
+/* Runs a test program's suite; what main() returns. */
 struct Suite;
 int support_main(struct Suite *suite);
 

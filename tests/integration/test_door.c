@@ -60,7 +60,7 @@ static int open_handle(struct conclave **ret_handle)
 /* The daemon still does its work. */
 static void works(void)
 {
-	struct conclave *handle;
+	struct conclave *handle = NULL;
 
 	ck_assert_int_eq(open_handle(&handle), 0);
 	ck_assert_int_eq(conclave_put(handle, "alive", 5, "yes", 3, NULL), 0);
@@ -231,7 +231,7 @@ static uint32_t count_descriptors(void)
 /* Descriptors while one handle is open, and has been for a while. */
 static uint32_t count_with_one(void)
 {
-	struct conclave *handle;
+	struct conclave *handle = NULL;
 
 	ck_assert_int_eq(open_handle(&handle), 0);
 	ck_assert_int_eq(conclave_put(handle, "k", 1, "v", 1, NULL), 0);
@@ -243,7 +243,7 @@ static uint32_t count_with_one(void)
 /* Opens a handle and waits to be killed; a byte says that it is open. */
 static void live(int said)
 {
-	struct conclave *handle;
+	struct conclave *handle = NULL;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (open_handle(&handle) < 0 ||

@@ -64,8 +64,8 @@ static void be_tidy(void)
 static void works_without(uint32_t error)
 {
 	struct conclave_options options;
-	struct conclave *handle;
-	char found[8];
+	struct conclave *handle = NULL;
+	char found[8] = "";
 
 	ck_assert_int_eq(forbid(error), 0);
 	ck_assert_int_eq(syscall(IO_URING_SETUP, 1, NULL), -1);

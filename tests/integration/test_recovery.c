@@ -158,26 +158,30 @@ static void settle(uint32_t handle)
 }
 
 /* What is stored agrees with what was said. */
+static void compare_one(uint32_t handle, uint32_t number)
+{
+	struct conclave_kv kv = {0};
+	char key[KEY_ROOM];
+	size_t size = make_key(handle, number, key);
+	int code = conclave_get(handles[handle], key, size, found,
+				sizeof(found), &kv);
+
+	ck_assert_uint_ne(fates[handle][number], FATE_FLYING);
+	if (fates[handle][number] == FATE_NOT_APPLIED) {
+		ck_assert_int_eq(code, CONCLAVE_ENOTFOUND);
+		return;
+	}
+	ck_assert_msg(code == 0, "%s: %s", key, conclave_strerror(code));
+	make_value(handle, number);
+	ck_assert_uint_eq(kv.value_size, VALUE_SIZE);
+	ck_assert_mem_eq(found, value, VALUE_SIZE);
+	ck_assert_uint_eq(kv.version, 1);
+}
+
 static void compare(uint32_t handle)
 {
-	for (uint32_t i = 0; i < REQUESTS; i++) {
-		struct conclave_kv kv;
-		char key[KEY_ROOM];
-		size_t size = make_key(handle, i, key);
-		int code = conclave_get(handles[handle], key, size, found,
-					sizeof(found), &kv);
-		ck_assert_uint_ne(fates[handle][i], FATE_FLYING);
-		if (fates[handle][i] == FATE_NOT_APPLIED) {
-			ck_assert_int_eq(code, CONCLAVE_ENOTFOUND);
-			continue;
-		}
-		ck_assert_msg(code == 0, "%s: %s", key,
-			      conclave_strerror(code));
-		make_value(handle, i);
-		ck_assert_uint_eq(kv.value_size, VALUE_SIZE);
-		ck_assert_mem_eq(found, value, VALUE_SIZE);
-		ck_assert_uint_eq(kv.version, 1);
-	}
+	for (uint32_t i = 0; i < REQUESTS; i++)
+		compare_one(handle, i);
 }
 
 static void fly_and(void (*replace)(void), uint32_t until)

@@ -65,7 +65,12 @@ void cluster_add(struct cluster *cluster, const struct raft_options *options,
 const void *cluster_payload(struct cluster *cluster, uint8_t kind,
 			    const void *bytes, uint32_t size);
 
+/* turn.c */
+void member_write(struct member *member, const struct note *note);
+void member_apply(struct member *member, const struct note *note);
 void cluster_ready(struct cluster *cluster, struct member *member);
+
+/* cluster.c */
 void cluster_append_thread(struct cluster *cluster, struct member *member);
 void cluster_apply_thread(struct cluster *cluster, struct member *member);
 

@@ -133,7 +133,8 @@ static void describe_list(struct text *text, const struct note *note)
 void describe_note(struct text *text, const struct note *note)
 {
 	const struct raft_message *m = &note->message;
-	uint64_t commit = m->commit;
+	bool vote = m->commit_term != 0; /* there it is not in the text */
+	uint64_t commit = vote ? 0 : m->commit;
 
 	describe_head(text, note);
 	if (m->reject)

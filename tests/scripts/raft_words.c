@@ -6,6 +6,7 @@
 #include "tests/scripts/words.h"
 
 #include "raft/entry.h"
+#include "tests/scripts/cluster_words.h"
 #include "tests/scripts/describe.h"
 
 #include <inttypes.h>
@@ -21,46 +22,6 @@ enum word_sizes {
 	WORD_READS_MAX = 64,
 	WORD_PAYLOAD_MAX = 512,
 };
-
-/* The members that a directive names; all of them if it names none. */
-struct chosen {
-	struct member *members[CLUSTER_MEMBERS_MAX];
-	unsigned int count;
-};
-
-static bool choose(struct cluster *cluster, const struct directive *directive,
-		   struct chosen *chosen)
-{
-	chosen->count = 0;
-	for (unsigned int i = 0; i < directive->arg_count; i++) {
-		const struct script_arg *arg = &directive->args[i];
-		uint64_t id;
-
-		if (arg->value_count > 0 || !script_number(arg->key, &id))
-			continue;
-		if (chosen->count == CLUSTER_MEMBERS_MAX)
-			return false;
-		chosen->members[chosen->count] = cluster_member(cluster, id);
-		if (!chosen->members[chosen->count++])
-			return false;
-	}
-	if (chosen->count > 0)
-		return true;
-	for (unsigned int i = 0; i < cluster->count; i++)
-		chosen->members[chosen->count++] = &cluster->members[i];
-	return true;
-}
-
-static struct member *first_member(struct cluster *cluster,
-				   const struct directive *directive)
-{
-	uint64_t id;
-
-	if (directive->arg_count == 0 ||
-	    !script_number(directive->args[0].key, &id))
-		return NULL;
-	return cluster_member(cluster, id);
-}
 
 static bool word_log_level(struct cluster *cluster,
 			   const struct directive *directive)
@@ -193,7 +154,7 @@ static bool word_add_nodes(struct cluster *cluster,
 static bool word_campaign(struct cluster *cluster,
 			  const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 	int err;
 
 	if (!member)
@@ -232,7 +193,7 @@ static void propose(struct cluster *cluster, struct member *member,
 static bool word_propose(struct cluster *cluster,
 			 const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 	char filler[WORD_PAYLOAD_MAX];
 	const char *data;
 	uint64_t size;
@@ -272,7 +233,7 @@ static bool read_transition(const struct directive *directive,
 static bool word_propose_conf_change(struct cluster *cluster,
 				     const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 	bool v1 = is_true(directive, "v1");
 	struct raft_conf_changes changes;
 	uint8_t payload[RAFT_CONF_HEADER + RAFT_CHANGES_MAX * RAFT_CONF_CHANGE];
@@ -295,7 +256,7 @@ static bool word_propose_conf_change(struct cluster *cluster,
 static bool tick(struct cluster *cluster, const struct directive *directive,
 		 unsigned int ticks)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 
 	if (!member)
 		return false;
@@ -316,173 +277,10 @@ static bool word_tick_election(struct cluster *cluster,
 	return tick(cluster, directive, WORD_ELECTION_TICKS);
 }
 
-/* Under a header and indented, if several members do it. */
-static bool each(struct cluster *cluster, const struct directive *directive,
-		 const char *what,
-		 void (*act)(struct cluster *, struct member *))
-{
-	struct text *out = &cluster->out;
-	struct chosen chosen;
-
-	if (directive->arg_count == 0 || !choose(cluster, directive, &chosen))
-		return false;
-	for (unsigned int i = 0; i < chosen.count; i++) {
-		if (chosen.count > 1) {
-			text_add(out, "> %" PRIu64 " %s\n",
-				 chosen.members[i]->options.id, what);
-			out->indent += 2;
-		}
-		act(cluster, chosen.members[i]);
-		if (chosen.count > 1)
-			out->indent -= 2;
-	}
-	return true;
-}
-
-static bool word_process_ready(struct cluster *cluster,
-			       const struct directive *directive)
-{
-	return each(cluster, directive, "handling Ready", cluster_ready);
-}
-
-static bool word_process_append_thread(struct cluster *cluster,
-				       const struct directive *directive)
-{
-	return each(cluster, directive, "processing append thread",
-		    cluster_append_thread);
-}
-
-static bool word_process_apply_thread(struct cluster *cluster,
-				      const struct directive *directive)
-{
-	return each(cluster, directive, "processing apply thread",
-		    cluster_apply_thread);
-}
-
-/* First those to deliver to, in their order, then those to drop for. */
-static bool word_deliver_msgs(struct cluster *cluster,
-			      const struct directive *directive)
-{
-	const char *type = directive_value(directive, "type");
-	unsigned int count = 0;
-	uint64_t id;
-
-	for (unsigned int i = 0; i < directive->arg_count; i++) {
-		const struct script_arg *arg = &directive->args[i];
-		bool drop = strcmp(arg->key, "drop") == 0;
-
-		if (arg->value_count == 0) {
-			if (!script_number(arg->key, &id) ||
-			    !cluster_member(cluster, id))
-				return false;
-			count += cluster_deliver(cluster, id, type, false);
-		} else if (!drop && strcmp(arg->key, "type") != 0) {
-			return false;
-		}
-		for (unsigned int j = 0; drop && j < arg->value_count; j++) {
-			if (!script_number(arg->values[j], &id))
-				return false;
-			count += cluster_deliver(cluster, id, type, true);
-		}
-	}
-	if (count == 0)
-		text_add(&cluster->out, "no messages\n");
-	return true;
-}
-
-static bool settle_readies(struct cluster *cluster, struct chosen *chosen)
-{
-	struct text *out = &cluster->out;
-	bool busy = false;
-
-	for (unsigned int i = 0; i < chosen->count; i++) {
-		struct member *member = chosen->members[i];
-
-		if (!raft_has_ready(member->raft))
-			continue;
-		text_add(out, "> %" PRIu64 " handling Ready\n",
-			 member->options.id);
-		out->indent += 2;
-		cluster_ready(cluster, member);
-		out->indent -= 2;
-		busy = true;
-	}
-	return busy;
-}
-
-static bool settle_messages(struct cluster *cluster, struct chosen *chosen)
-{
-	struct text *out = &cluster->out;
-	bool busy = false;
-
-	for (unsigned int i = 0; i < chosen->count; i++) {
-		uint64_t id = chosen->members[i]->options.id;
-
-		if (!cluster_has_messages(cluster, id))
-			continue;
-		text_add(out, "> %" PRIu64 " receiving messages\n", id);
-		out->indent += 2;
-		(void)cluster_deliver(cluster, id, NULL, false);
-		out->indent -= 2;
-		busy = true;
-	}
-	return busy;
-}
-
-static bool settle_threads(struct cluster *cluster, struct chosen *chosen,
-			   bool append)
-{
-	struct text *out = &cluster->out;
-	bool busy = false;
-
-	for (unsigned int i = 0; i < chosen->count; i++) {
-		struct member *member = chosen->members[i];
-		struct note_list *work =
-			append ? &member->append_work : &member->apply_work;
-
-		if (work->count == 0)
-			continue;
-		text_add(out, "> %" PRIu64 " processing %s thread\n",
-			 member->options.id, append ? "append" : "apply");
-		out->indent += 2;
-		while (work->count > 0) {
-			if (append)
-				cluster_append_thread(cluster, member);
-			else
-				cluster_apply_thread(cluster, member);
-		}
-		out->indent -= 2;
-		busy = true;
-	}
-	return busy;
-}
-
-static bool word_stabilize(struct cluster *cluster,
-			   const struct directive *directive)
-{
-	bool muted = cluster->out.muted;
-	struct chosen chosen;
-	bool busy;
-
-	if (!choose(cluster, directive, &chosen))
-		return false;
-	if (directive_find(directive, "log-level"))
-		cluster->out.muted =
-			directive_is(directive, "log-level", "none");
-	do {
-		busy = settle_readies(cluster, &chosen);
-		busy = settle_messages(cluster, &chosen) || busy;
-		busy = settle_threads(cluster, &chosen, true) || busy;
-		busy = settle_threads(cluster, &chosen, false) || busy;
-	} while (busy);
-	cluster->out.muted = muted;
-	return true;
-}
-
 static bool word_status(struct cluster *cluster,
 			const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 
 	if (!member)
 		return false;
@@ -527,7 +325,7 @@ static void show_log(struct cluster *cluster, const struct member *member)
 static bool word_raft_log(struct cluster *cluster,
 			  const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 
 	if (!member)
 		return false;
@@ -538,7 +336,7 @@ static bool word_raft_log(struct cluster *cluster,
 static bool word_compact(struct cluster *cluster,
 			 const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 	uint64_t index;
 
 	if (!member || directive->arg_count < 2 ||
@@ -576,7 +374,7 @@ static bool word_transfer_leadership(struct cluster *cluster,
 static bool word_forget_leader(struct cluster *cluster,
 			       const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 
 	if (!member)
 		return false;
@@ -587,7 +385,7 @@ static bool word_forget_leader(struct cluster *cluster,
 static bool word_report_unreachable(struct cluster *cluster,
 				    const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 	uint64_t peer;
 
 	if (!member || directive->arg_count < 2 ||
@@ -600,7 +398,7 @@ static bool word_report_unreachable(struct cluster *cluster,
 static bool word_send_snapshot(struct cluster *cluster,
 			       const struct directive *directive)
 {
-	struct member *from = first_member(cluster, directive);
+	struct member *from = words_member(cluster, directive);
 	struct note note = {.kind = NOTE_MESSAGE};
 
 	if (!from || directive->arg_count < 2 ||
@@ -618,7 +416,7 @@ static bool word_send_snapshot(struct cluster *cluster,
 static bool word_set_timeout(struct cluster *cluster,
 			     const struct directive *directive)
 {
-	struct member *member = first_member(cluster, directive);
+	struct member *member = words_member(cluster, directive);
 	uint64_t ticks = directive_number(directive, "timeout", 0);
 
 	if (!member || ticks == 0)
@@ -637,9 +435,13 @@ static const struct word words[] = {
 	{"add-nodes", word_add_nodes},
 	{"campaign", word_campaign},
 	{"compact", word_compact},
+	{"crash", word_crash},
 	{"deliver-msgs", word_deliver_msgs},
+	{"dup-msgs", word_dup_msgs},
 	{"forget-leader", word_forget_leader},
+	{"heal", word_heal},
 	{"log-level", word_log_level},
+	{"partition", word_partition},
 	{"process-append-thread", word_process_append_thread},
 	{"process-apply-thread", word_process_apply_thread},
 	{"process-ready", word_process_ready},
@@ -647,7 +449,10 @@ static const struct word words[] = {
 	{"propose-conf-change", word_propose_conf_change},
 	{"raft-log", word_raft_log},
 	{"raft-state", word_raft_state},
+	{"read-index", word_read_index},
+	{"reorder", word_reorder},
 	{"report-unreachable", word_report_unreachable},
+	{"restart", word_restart},
 	{"send-snapshot", word_send_snapshot},
 	{"set-randomized-election-timeout", word_set_timeout},
 	{"stabilize", word_stabilize},

@@ -55,6 +55,7 @@ static inline int rig_open(struct rig *rig)
 	int r;
 
 	assert(!rig->memory);
+	size = (size + DISK_BLOCK - 1) / DISK_BLOCK * DISK_BLOCK;
 	rig->memory = aligned_alloc(DISK_BLOCK, size);
 	assert(rig->memory);
 	memset(rig->memory, 0xa5, size); /* nothing may rely on zeros */

@@ -283,7 +283,7 @@ END_TEST
 
 START_TEST(help_names_every_option)
 {
-	char text[8192];
+	static char text[8192];
 	int fds[2];
 
 	ck_assert_int_eq(pipe(fds), 0);

@@ -4,10 +4,13 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/client.h"
@@ -255,6 +258,28 @@ START_TEST(a_welcome_to_nobody_fails_without_a_signal)
 }
 END_TEST
 
+static void wait_for_ever(void)
+{
+	for (;;)
+		(void)pause();
+}
+
+START_TEST(a_process_is_dead_when_it_has_ended_and_not_before)
+{
+	pid_t child = fork();
+
+	ck_assert_int_ge(child, 0);
+	if (child == 0)
+		wait_for_ever();
+	client.process = (int)syscall(SYS_pidfd_open, child, 0);
+	ck_assert_int_ge(client.process, 0);
+	ck_assert(!client_is_dead(&client));
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert(client_is_dead(&client));
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("client");
@@ -272,6 +297,8 @@ int main(void)
 	tcase_add_test(tests, bye_and_hanging_up_are_told_apart);
 	tcase_add_test(tests, anything_else_is_nonsense);
 	tcase_add_test(tests, a_welcome_to_nobody_fails_without_a_signal);
+	tcase_add_test(tests,
+		       a_process_is_dead_when_it_has_ended_and_not_before);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

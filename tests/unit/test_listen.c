@@ -17,7 +17,7 @@
 
 #include "daemon/listen.h"
 
-static char folder[] = "/tmp/conclave-listen-XXXXXX";
+static char folder[32];
 static struct config config;
 static struct listener listener;
 static const char *what;
@@ -25,7 +25,7 @@ static const char *what;
 static void make_place(void)
 {
 	memset(&config, 0, sizeof(config));
-	memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
+	(void)snprintf(folder, sizeof(folder), "/tmp/conclave-listen-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(folder));
 	(void)snprintf(config.socket, sizeof(config.socket), "%s/run/it.sock",
 		       folder);

@@ -9,6 +9,9 @@
 #include "wal/segment.h"
 #include "wal/snapshot.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 static const char first_segment[] = "segment-00000001";
 static const char second_segment[] = "segment-00000002";
 static const char snapshot_file[] = "snapshot-0000000000000004";
@@ -310,6 +313,53 @@ START_TEST(a_bad_snapshot_is_done_without_while_the_log_reaches_back)
 }
 END_TEST
 
+START_TEST(a_bad_snapshot_is_no_empty_log)
+{
+	static const char name[] = "snapshot-0000000000000001";
+	struct wal_stats stats;
+	struct rig rig;
+
+	rig_init(&rig, mem_disk_new());
+	ck_assert_int_eq(rig_open(&rig), 0);
+	rig_append(&rig, 1, 14 * DISK_BLOCK - 832); /* to the very end */
+	rig_append(&rig, 0, 0);
+	take_snapshot(&rig, 1);
+	wal_stats(rig.wal, &stats);
+	ck_assert_uint_eq(stats.segments, 1); /* that holds no entry */
+	rig_drop(&rig);
+	mem_disk_crash(rig.disk);
+	mem_disk_find(rig.disk, name)->data[5000] ^= 1;
+	expect_damage(&rig, name);
+}
+END_TEST
+
+START_TEST(a_snapshot_that_meta_does_not_name_is_damage)
+{
+	struct mem_file *file;
+	struct rig whole;
+	struct rig rig;
+	uint64_t end = snapshot_file_size(IMAGE_SIZE) - DISK_BLOCK;
+	XXH3_state_t state;
+	XXH128_hash_t root;
+	struct snapshot_footer footer;
+
+	make(&whole, true);
+	flip(&rig, &whole, snapshot_file, DISK_BLOCK + 64, 0);
+	file = mem_disk_find(rig.disk, snapshot_file);
+	/* Whole in itself, but it is another image. */
+	snapshot_seal_chunk(file->data + DISK_BLOCK, 4, 0, SNAPSHOT_CHUNK_ROOM);
+	ck_assert_int_eq(snapshot_check_footer(file->data + end, &footer), 0);
+	XXH3_128bits_reset(&state);
+	XXH3_128bits_update(&state, file->data, end);
+	root = XXH3_128bits_digest(&state);
+	footer.root[0] = root.low64;
+	footer.root[1] = root.high64;
+	snapshot_seal_footer(file->data + end, &footer);
+	expect_damage(&rig, "not what meta names");
+	drop(&whole);
+}
+END_TEST
+
 START_TEST(a_snapshot_comes_back_as_it_was_written)
 {
 	static uint8_t head[WAL_HEAD_MAX];
@@ -368,6 +418,8 @@ int main(void)
 	tcase_add_test(
 		tests,
 		a_bad_snapshot_is_done_without_while_the_log_reaches_back);
+	tcase_add_test(tests, a_bad_snapshot_is_no_empty_log);
+	tcase_add_test(tests, a_snapshot_that_meta_does_not_name_is_damage);
 	tcase_add_test(tests, a_snapshot_comes_back_as_it_was_written);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);

@@ -6,9 +6,7 @@
  *
  * CONCLAVE_SEED chooses another history; a failure prints the seed.
  */
-#include <stdio.h>
-
-#include "tests/unit/test_store.h"
+#include "tests/unit/support_store.h"
 
 enum {
 	MODEL_KEYS = 300,
@@ -307,7 +305,7 @@ static bool choose_repeat(struct trial *trial)
 
 	if (session->next < 20 || below(20) != 0)
 		return false;
-	sequence = 1 + below((uint32_t)session->next);
+	sequence = 1 + below((uint32_t)session->next - 1);
 	trial->ask.sequence = sequence;
 	trial->ask.settled_below = session->settled_below;
 	if (sequence < session->settled_below) {
@@ -378,48 +376,59 @@ static uint32_t expect_range(uint32_t first, uint32_t last, uint64_t revision,
 	return used;
 }
 
-static void compare_reads(void)
+/* The same read of a store, in slices; it must be what was expected. */
+static void compare_read(struct store *store, struct store_read read,
+			 uint32_t used, uint64_t count)
 {
-	static const uint8_t zero;
-	uint32_t first = below(MODEL_KEYS), last = first + below(60), used, i;
-	uint32_t limit = below(3) == 0 ? 1 + below(10) : 0;
-	uint64_t revision = model.revision, count;
 	int more;
 
-	if (last > MODEL_KEYS || below(10) == 0)
-		last = MODEL_KEYS;
+	do
+		more = store_read(store, &read, 1 + below(40));
+	while (more == 1);
+	ck_assert_int_eq(more, 0);
+	ck_assert_uint_eq(read.count, count);
+	ck_assert_uint_eq(read.used, used);
+	ck_assert_mem_eq(got, expected, used);
+}
+
+/* A revision that can be read. */
+static uint64_t some_revision(void)
+{
+	uint64_t revision = model.revision;
+
 	if (below(2) == 0 && model.revision > model.compacted)
 		revision =
 			model.compacted +
 			below((uint32_t)(model.revision - model.compacted) + 1);
-	if (revision == 0)
-		revision = 1;
-	used = expect_range(first, last, revision, limit, &count);
-	for (i = 0; i < 2; i++) {
-		struct store_read read = {
-			.key = model.keys[first].bytes,
-			.key_size = model.keys[first].size,
-			.end = last < MODEL_KEYS ? model.keys[last].bytes
-						 : &zero,
-			.end_size =
-				last < MODEL_KEYS ? model.keys[last].size : 1,
-			.revision = revision,
-			.limit = limit,
-			.out = got,
-			.room = MODEL_ROOM,
-		};
+	return revision == 0 ? 1 : revision;
+}
 
-		/* An end of one zero byte means all. */
-		if (last < MODEL_KEYS && read.end_size == 1 && read.end[0] == 0)
-			return;
-		while ((more = store_read(rigs[i].store, &read,
-					  1 + below(40))) == 1)
-			;
-		ck_assert_int_eq(more, 0);
-		ck_assert_uint_eq(read.count, count);
-		ck_assert_uint_eq(read.used, used);
-		ck_assert_mem_eq(got, expected, used);
+static void compare_reads(void)
+{
+	static const uint8_t zero;
+	uint32_t first = below(MODEL_KEYS), last = first + below(60), used, i;
+	struct store_read read = {
+		.key = model.keys[first].bytes,
+		.key_size = model.keys[first].size,
+		.end = &zero,
+		.end_size = 1,
+		.revision = some_revision(),
+		.limit = below(3) == 0 ? 1 + below(10) : 0,
+		.out = got,
+		.room = MODEL_ROOM,
+	};
+	uint64_t count;
+
+	if (last < MODEL_KEYS && below(10) != 0) {
+		read.end = model.keys[last].bytes;
+		read.end_size = model.keys[last].size;
 	}
+	/* An end of one zero byte means all. */
+	if (read.end_size == 1 && read.end[0] == 0)
+		last = MODEL_KEYS;
+	used = expect_range(first, last, read.revision, read.limit, &count);
+	for (i = 0; i < 2; i++)
+		compare_read(rigs[i].store, read, used, count);
 }
 
 static void compare_outcomes(void)
@@ -443,21 +452,23 @@ static void compare_outcomes(void)
 	ck_assert_uint_eq(result.revision, session->results[sequence].revision);
 }
 
+static void compare_result(const struct store_result *is,
+			   const struct store_result *should)
+{
+	ck_assert_int_eq(is->status, should->status);
+	ck_assert_uint_eq(is->revision, should->revision);
+	ck_assert_uint_eq(is->aux, should->aux);
+	ck_assert_uint_eq(is->flags, should->flags);
+}
+
 static void compare_results(const struct trial *trials, uint32_t count)
 {
 	uint32_t i, j;
 
 	for (i = 0; i < 2; i++) {
 		ck_assert_uint_eq(rigs[i].result_count, count);
-		for (j = 0; j < count; j++) {
-			const struct store_result *is = &rigs[i].results[j];
-			const struct store_result *should = &trials[j].result;
-
-			ck_assert_int_eq(is->status, should->status);
-			ck_assert_uint_eq(is->revision, should->revision);
-			ck_assert_uint_eq(is->aux, should->aux);
-			ck_assert_uint_eq(is->flags, should->flags);
-		}
+		for (j = 0; j < count; j++)
+			compare_result(&rigs[i].results[j], &trials[j].result);
 	}
 }
 

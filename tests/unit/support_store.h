@@ -2,11 +2,13 @@
  * What the tests of the store share: a store in memory of its own, and
  * entries made from operations as intake would make them.
  */
-#ifndef TESTS_UNIT_TEST_STORE_H
-#define TESTS_UNIT_TEST_STORE_H
+#ifndef TESTS_UNIT_SUPPORT_STORE_H
+#define TESTS_UNIT_SUPPORT_STORE_H
 
 #include <assert.h>
 #include <check.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>

@@ -1,0 +1,45 @@
+/*
+ * The words of clusters that live in files of their own, and what they share.
+ */
+#ifndef TESTS_SCRIPTS_CLUSTER_WORDS_H
+#define TESTS_SCRIPTS_CLUSTER_WORDS_H
+
+#include "tests/scripts/cluster.h"
+#include "tests/scripts/script.h"
+
+#include <stdbool.h>
+
+/* The members that a directive names; all of them if it names none. */
+struct chosen {
+	struct member *members[CLUSTER_MEMBERS_MAX];
+	unsigned int count;
+};
+
+bool words_choose(struct cluster *cluster, const struct directive *directive,
+		  struct chosen *chosen);
+/* The member that the first argument names, or NULL. */
+struct member *words_member(struct cluster *cluster,
+			    const struct directive *directive);
+
+/* turn_words.c: a member's turn, and the network's. */
+bool word_process_ready(struct cluster *cluster,
+			const struct directive *directive);
+bool word_process_append_thread(struct cluster *cluster,
+				const struct directive *directive);
+bool word_process_apply_thread(struct cluster *cluster,
+			       const struct directive *directive);
+bool word_deliver_msgs(struct cluster *cluster,
+		       const struct directive *directive);
+bool word_stabilize(struct cluster *cluster, const struct directive *directive);
+
+/* fault_words.c: what goes wrong, and reads. */
+bool word_restart(struct cluster *cluster, const struct directive *directive);
+bool word_crash(struct cluster *cluster, const struct directive *directive);
+bool word_read_index(struct cluster *cluster,
+		     const struct directive *directive);
+bool word_dup_msgs(struct cluster *cluster, const struct directive *directive);
+bool word_reorder(struct cluster *cluster, const struct directive *directive);
+bool word_partition(struct cluster *cluster, const struct directive *directive);
+bool word_heal(struct cluster *cluster, const struct directive *directive);
+
+#endif

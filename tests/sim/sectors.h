@@ -1,0 +1,17 @@
+/*
+ * The content of files, sector by sector; the other half of
+ * tests/sim/folder.h, which is what everybody else includes.
+ */
+#ifndef TESTS_SIM_SECTORS_H
+#define TESTS_SIM_SECTORS_H
+
+#include "tests/sim/folder.h"
+
+void sectors_clear(void);
+int sectors_new(void); /* -1: no number is free */
+void sectors_free(int file);
+bool sectors_used(int file);
+bool sectors_held(int file);
+void sectors_power_loss(void);
+
+#endif
