@@ -24,6 +24,10 @@
 #ifndef SHM_CONCLAVE_H
 #define SHM_CONCLAVE_H
 
+#if defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
+#error "conclave.h needs GNU declarations: -std=gnu11 or -D_GNU_SOURCE"
+#else
+
 #include "shm/env.h"
 #include "shm/types.h"
 
@@ -292,5 +296,7 @@ CONCLAVE_DEF const char *conclave_strerror(int code);
 #include "shm/pages.h"
 #include "shm/open.h"
 #include "shm/errors.h"
+
+#endif
 
 #endif

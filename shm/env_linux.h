@@ -5,10 +5,6 @@
 #ifndef SHM_ENV_LINUX_H
 #define SHM_ENV_LINUX_H
 
-#if defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
-#error "conclave.h needs GNU declarations: -std=gnu11 or -D_GNU_SOURCE"
-#endif
-
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
