@@ -24,11 +24,9 @@
 #ifndef SHM_CONCLAVE_H
 #define SHM_CONCLAVE_H
 
-/* Said once: with it defined, nothing that follows is missing as well. */
 #if defined(__STRICT_ANSI__) && !defined(_GNU_SOURCE)
 #error "conclave.h needs GNU declarations: -std=gnu11 or -D_GNU_SOURCE"
-#define _GNU_SOURCE 1
-#endif
+#else
 
 #include "shm/env.h"
 #include "shm/types.h"
@@ -298,5 +296,7 @@ CONCLAVE_DEF const char *conclave_strerror(int code);
 #include "shm/pages.h"
 #include "shm/open.h"
 #include "shm/errors.h"
+
+#endif
 
 #endif

@@ -75,7 +75,6 @@ struct env_map {
 
 static uint64_t fail_countdown, touch_countdown;
 static bool failed, share_maps, for_ever;
-static jmp_buf *death_jump;
 static int fds[ENV_FDS];
 static uint32_t fd_count;
 static struct env_map maps[ENV_MAPS];
@@ -93,10 +92,9 @@ bool env_failed(void)
 	return failed;
 }
 
-void env_die_at(uint64_t n, jmp_buf *death)
+void env_die_at(uint64_t n)
 {
 	touch_countdown = n;
-	death_jump = death;
 }
 
 void env_share_maps(bool share)
@@ -119,17 +117,6 @@ uint32_t env_open_maps(void)
 	return map_count;
 }
 
-void env_bury(void)
-{
-	while (fd_count > 0)
-		real_close(fds[--fd_count]);
-	while (map_count > 0) {
-		map_count--;
-		if (!peer_map_known(maps[map_count].base))
-			real_unmap(maps[map_count].base, maps[map_count].size);
-	}
-}
-
 static bool fails(void)
 {
 	if (fail_countdown == 0 || --fail_countdown != 0)
@@ -142,7 +129,7 @@ void cv_env_touch(enum cv_touch kind)
 {
 	(void)kind;
 	if (touch_countdown != 0 && --touch_countdown == 0)
-		longjmp(*death_jump, 1);
+		_exit(ENV_DIED);
 }
 
 /* ---- descriptors ---- */

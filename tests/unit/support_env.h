@@ -6,16 +6,19 @@
 #ifndef TESTS_UNIT_SUPPORT_ENV_H
 #define TESTS_UNIT_SUPPORT_ENV_H
 
-#include <setjmp.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+enum env_exit {
+	ENV_DIED = 77,
+};
 
 /* From now on the n-th call that can fail does, once; 0: none. */
 void env_fail_nth(uint64_t n);
 /* Whether it has. */
 bool env_failed(void);
-/* From now on the n-th touch jumps to `death`, with 1; 0: none. */
-void env_die_at(uint64_t n, jmp_buf *death);
+/* The n-th touch from now on is the end of this process, with ENV_DIED. */
+void env_die_at(uint64_t n);
 /* A client of the test sees the very addresses that the peer sees, so that
  * ThreadSanitizer knows both. */
 void env_share_maps(bool share);
@@ -24,7 +27,5 @@ void env_sleep_for_ever(bool for_ever);
 /* Descriptors and mappings that the client has open. */
 uint32_t env_open_fds(void);
 uint32_t env_open_maps(void);
-/* What the kernel does to a process that dies. */
-void env_bury(void);
 
 #endif

@@ -542,6 +542,45 @@ START_TEST(no_result_is_stale_and_no_cancelled_request_is_answered)
 }
 END_TEST
 
+/* Reads every byte of every record before it gives the room back. */
+static void *read_all(void *unused)
+{
+	struct cv_ring_reader *r = &fixture.reader;
+	struct cv_peek peek;
+	uint64_t seen = 0;
+
+	(void)unused;
+	while (seen < ROUNDS) {
+		if (cv_ring_peek(r, &peek) != 1) {
+			sched_yield();
+			continue;
+		}
+		for (uint32_t i = CV_REQUEST_HEAD; i < 180; i++)
+			ck_assert_uint_eq(peek.record[i], (uint8_t)seen);
+		seen++;
+		cv_ring_skip(r, peek.length);
+		cv_ring_release(r, &fixture.head);
+	}
+	return NULL;
+}
+
+START_TEST(nothing_is_overwritten_before_it_was_read)
+{
+	pthread_t thread;
+	uint64_t sent = 0;
+
+	fixture_init();
+	ck_assert_int_eq(pthread_create(&thread, NULL, read_all, NULL), 0);
+	while (sent < ROUNDS) {
+		if (put(&fixture.writer, 1, 1, 100, (uint8_t)sent))
+			sent++;
+		else
+			sched_yield();
+	}
+	pthread_join(thread, NULL);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("ring");
@@ -571,6 +610,7 @@ static Suite *suite(void)
 	tcase_set_timeout(threads, 120);
 	tcase_add_test(threads,
 		       no_result_is_stale_and_no_cancelled_request_is_answered);
+	tcase_add_test(threads, nothing_is_overwritten_before_it_was_read);
 	suite_add_tcase(s, threads);
 	return s;
 }
