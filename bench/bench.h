@@ -30,7 +30,7 @@ struct bench_figure {
 	double ratio;
 	double spread;
 	uint64_t samples;
-	const char *note;
+	char note[128]; /* what else must be known of it */
 };
 
 /* One round: what the product did, and what the floor did. */
@@ -67,6 +67,10 @@ void floor_file_close(struct floor_file *file);
 /* Median nanoseconds of `count` durable writes of `size` bytes. */
 int floor_file_write(struct floor_file *file, uint32_t size, uint64_t count,
 		     double *ret_p50_ns) __attribute__((warn_unused_result));
+
+/* Keeps the calling thread on one CPU; or on all again. */
+void bench_stay_on(uint32_t cpu);
+void bench_roam(void);
 
 /* Products; each fills one figure. */
 int bench_roundtrip(struct bench *bench, struct bench_figure *ret_figure)

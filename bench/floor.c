@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -171,4 +172,24 @@ int floor_file_write(struct floor_file *file, uint32_t size, uint64_t count,
 		*ret_p50_ns = bench_quantile(samples, count, 0.5);
 	free(samples);
 	return code;
+}
+
+void bench_stay_on(uint32_t cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set); /* else it roams */
+}
+
+void bench_roam(void)
+{
+	cpu_set_t set;
+	uint32_t cpu;
+
+	CPU_ZERO(&set);
+	for (cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		CPU_SET(cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
 }

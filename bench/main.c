@@ -42,7 +42,7 @@ static void print_figure(const struct bench_figure *figure)
 		     figure->name, figure->value, figure->unit, figure->floor,
 		     figure->ratio, figure->spread * 100,
 		     (unsigned long long)figure->samples, figure->floor_name);
-	if (figure->note)
+	if (figure->note[0])
 		(void)printf("%-24s %s\n", "", figure->note);
 }
 

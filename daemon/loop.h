@@ -11,7 +11,7 @@ enum loop_limits {
 	LOOP_EVENTS_MAX = 128, /* of the node, in one turn */
 	LOOP_SWEEP_TURNS = 32, /* all handles are looked at so often */
 	LOOP_SPIN_STEPS = 8, /* shortest spin: an eighth of the longest */
-	LOOP_PAUSES = 8, /* between two looks while spinning */
+	LOOP_PAUSES = 1, /* between two looks while spinning */
 };
 
 /* Time to try again when no connection could be accepted. */

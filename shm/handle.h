@@ -234,6 +234,14 @@ static inline struct conclave_req *cv_list_first(struct conclave *c,
 	return first == CV_NONE ? NULL : &c->reqs[first];
 }
 
+static inline struct conclave_req *cv_list_last(struct conclave *c,
+						enum cv_list_name name)
+{
+	uint32_t last = c->lists[name].last;
+
+	return last == CV_NONE ? NULL : &c->reqs[last];
+}
+
 static inline struct conclave_req *cv_list_next(struct conclave *c,
 						const struct conclave_req *req)
 {

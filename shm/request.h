@@ -9,13 +9,26 @@
 
 /* ---- saying what it is ---- */
 
+/*
+ * Of the free ones: one request at a time uses the same again, whose lines
+ * are in the caches of both sides; many go round, so that they are posted and
+ * found in the order of memory.
+ */
+static inline struct conclave_req *cv_req_pick(struct conclave *c)
+{
+	if (cv_list_first(c, CV_LIST_PROPOSAL) == NULL &&
+	    cv_list_first(c, CV_LIST_CONTROL) == NULL)
+		return cv_list_last(c, CV_LIST_FREE);
+	return cv_list_first(c, CV_LIST_FREE);
+}
+
 CONCLAVE_DEF struct conclave_req *conclave_get_req(struct conclave *c)
 {
 	struct conclave_req *req;
 
 	if (cv_forked(c))
 		return NULL;
-	req = cv_list_first(c, CV_LIST_FREE);
+	req = cv_req_pick(c);
 	if (req == NULL) {
 		/* Those that were abandoned may be done by now. */
 		if (c->link_state == CV_LINK_UP)

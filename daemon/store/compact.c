@@ -144,7 +144,9 @@ int store_compact(struct store *store, uint32_t budget)
 	struct revlog_entry entry;
 	uint32_t steps = 0;
 
-	store->swept = goal(store);
+	/* The goal never lies beyond what is compacted: no pin to look for. */
+	if (store->swept != store->compacted)
+		store->swept = goal(store);
 	while (log->first < log->next) {
 		entry = revlog_at(map, log, log->first);
 		if (version_see(map, entry.version)->mod_revision >
