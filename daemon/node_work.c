@@ -98,11 +98,19 @@ void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
 	node->image_done = false;
 }
 
+static void give_up_image(struct node *node)
+{
+	wal_snapshot_abort(node->wal);
+	store_image_end(node->store);
+	node->snapshotting = false;
+}
+
 /* One slice of the image; the disk's pace is the log's own affair. */
 static void write_image(struct node *node)
 {
 	uint32_t room, used = 0;
 	uint8_t *piece;
+	int more;
 
 	if (!node->snapshotting || node->image_done)
 		return;
@@ -115,10 +123,15 @@ static void write_image(struct node *node)
 	piece = wal_snapshot_room(node->wal, &room);
 	if (!piece || room < STORE_PIECE_MIN)
 		return;
-	node->image_done = !store_image_next(node->store, piece, room,
-					     IMAGE_BUDGET, &used);
-	wal_snapshot_put(node->wal, used);
+	more = store_image_next(node->store, piece, room, IMAGE_BUDGET, &used);
 	node->work++;
+	if (more < 0) {
+		/* Compaction needed what it pinned: another is due later. */
+		give_up_image(node);
+		return;
+	}
+	node->image_done = !more;
+	wal_snapshot_put(node->wal, used);
 	if (!node->image_done)
 		return;
 	store_image_end(node->store);

@@ -183,7 +183,7 @@ struct cv_record {
 /* Words of *up* that the client writes, besides claims and rings. */
 struct cv_up_words {
 	uint32_t waiting; /* the client sleeps, or is about to */
-	uint32_t armed; /* each change: ring the completion eventfd once */
+	uint32_t armed; /* each change: ring the completion descriptor once */
 	uint32_t reserved[62];
 };
 
@@ -247,7 +247,8 @@ struct cv_hello {
 };
 
 /* Daemon to client; with status 0 the descriptors ride along, in the order
- * up, down, status page, doorbell, completion eventfd. */
+ * up, down, status page, doorbell (an eventfd), completion (it becomes readable
+ * when something completed and that was asked for). */
 struct cv_welcome {
 	uint32_t magic;
 	uint16_t abi_major;

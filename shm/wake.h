@@ -12,7 +12,7 @@
  * value that it read first. The daemon posts slots, advances the word, fences
  * and looks whether the client waits; only then it wakes. A client that lives
  * in an event loop *arms* instead: each change of `armed` asks for one ring of
- * the completion eventfd.
+ * the completion descriptor.
  *
  * The completion word counts posts, modulo 2^32: a client that has found as
  * many results as were counted need not look for more.
@@ -70,7 +70,7 @@ static inline void cv_wake_end_wait(struct cv_up_words *up)
 	cv_store_relaxed32(&up->waiting, 0);
 }
 
-/* Asks for one ring of the completion eventfd; `count` must differ from the
+/* Asks for one ring of the completion descriptor; `count` must differ from the
  * last one and from 0. The caller looks at its slots once more behind it. */
 static inline void cv_wake_arm(struct cv_up_words *up, uint32_t count)
 {
@@ -82,7 +82,7 @@ static inline void cv_wake_arm(struct cv_up_words *up, uint32_t count)
 
 enum cv_wake {
 	CV_WAKE_FUTEX = 1, /* FUTEX_WAKE on down->completion */
-	CV_WAKE_EVENTFD = 2, /* write the completion eventfd */
+	CV_WAKE_EVENTFD = 2, /* write the completion descriptor */
 };
 
 /* What the daemon remembers of one handle; starts as zeros. */

@@ -85,7 +85,9 @@ struct op_begin {
 struct op_session {
 	uint8_t session[16];
 	struct op_begin begin; /* RESUME: may create it; checked against it */
-	uint64_t epoch; /* RESUME: the new one, above the old */
+	/* RESUME: the new one; CLOSE, EXPIRE: if older than the session's, it
+	 * does not end; 0: it ends whatever its epoch. */
+	uint64_t epoch;
 	uint64_t settled_below;
 	uint64_t floor; /* DROP: index at which the session ended */
 	uint64_t reserved;

@@ -277,6 +277,102 @@ static inline void rig_expect_same(const struct rig *a, const struct rig *b)
 	ck_assert_uint_eq(store_applied(a->store), store_applied(b->store));
 }
 
+/* ---- what tests of operations and of reads say often ---- */
+
+static uint8_t rig_out[1 << 20];
+
+static inline void rig_expect(struct store_result is, int32_t status,
+			      uint64_t revision, uint64_t aux)
+{
+	ck_assert_int_eq(is.status, status);
+	ck_assert_uint_eq(is.revision, revision);
+	ck_assert_uint_eq(is.aux, aux);
+}
+
+static inline struct store_read rig_read_of(const char *key, const char *end,
+					    uint64_t revision)
+{
+	return (struct store_read){
+		.key = (const uint8_t *)key,
+		.key_size = (uint32_t)strlen(key),
+		.end = (const uint8_t *)end,
+		.end_size = end == NULL	     ? 0
+			    : end[0] == '\0' ? 1
+					     : (uint32_t)strlen(end),
+		.revision = revision,
+		.out = rig_out,
+		.room = sizeof(rig_out),
+	};
+}
+
+/* Reads in one go; the status. */
+static inline int rig_read(struct rig *rig, struct store_read *read)
+{
+	int status = store_read(rig->store, read, 1000000);
+
+	ck_assert_int_ne(status, 1);
+	return status;
+}
+
+/* The number of keys from `key` to `end` at a revision. */
+static inline uint64_t rig_count(struct rig *rig, const char *key,
+				 const char *end, uint64_t revision)
+{
+	struct store_read read = rig_read_of(key, end, revision);
+
+	read.flags = STORE_READ_COUNT;
+	ck_assert_int_eq(rig_read(rig, &read), 0);
+	return read.count;
+}
+
+/* The one record of a key; its value must be `value`. */
+static inline struct cv_record rig_get(struct rig *rig, const char *key,
+				       uint64_t revision, const char *value)
+{
+	struct store_read read = rig_read_of(key, NULL, revision);
+	struct cv_record record;
+
+	ck_assert_int_eq(rig_read(rig, &read), 0);
+	ck_assert_uint_eq(read.count, 1);
+	memcpy(&record, rig_out, sizeof(record));
+	ck_assert_uint_eq(record.key_size, strlen(key));
+	ck_assert_uint_eq(record.value_size, strlen(value));
+	ck_assert_mem_eq(rig_out + sizeof(record), key, record.key_size);
+	ck_assert_mem_eq(rig_out + sizeof(record) + record.key_size, value,
+			 record.value_size);
+	return record;
+}
+
+static inline struct ask ask_cas(const char *key, const char *value,
+				 uint64_t revision)
+{
+	return (struct ask){.type = OP_CAS,
+			    .argument = revision,
+			    .key = key,
+			    .key_size = (uint32_t)strlen(key),
+			    .value = value,
+			    .value_size = (uint32_t)strlen(value)};
+}
+
+static inline struct ask ask_delete_range(const char *key, const char *end)
+{
+	return (struct ask){.type = OP_DELETE,
+			    .key = key,
+			    .key_size = (uint32_t)strlen(key),
+			    .value = end,
+			    .value_size =
+				    end[0] == '\0' ? 1 : (uint32_t)strlen(end)};
+}
+
+static inline struct ask ask_setting(const char *name, const char *value)
+{
+	return (struct ask){.type = OP_SETTING,
+			    .key = name,
+			    .key_size = (uint32_t)strlen(name),
+			    .value = value,
+			    .value_size = (uint32_t)strlen(value)};
+}
+
 static inline int rig_run(Suite *suite)
 {
 	SRunner *runner = srunner_create(suite);

@@ -1,6 +1,8 @@
 /* Images: their bytes, that they stand still, and what is refused. */
 #include "tests/unit/support_store.h"
 
+#include "daemon/store/image.h"
+
 static struct rig rig, twin;
 
 static void setup(void)
@@ -191,7 +193,10 @@ END_TEST
 static void disturb(uint32_t i)
 {
 	struct op_session end = entry((uint8_t)(i % 40 + 1));
-	struct ask ask = put((uint8_t)(i % 60 + 1), 100 + i, "k100", "new");
+	/* Those above 40 begin now. */
+	uint8_t session = (uint8_t)(i % 60 + 1);
+	struct ask ask = put(session, session > 40 ? i / 60 + 1 : 100 + i,
+			     "k100", "new");
 	char key[8];
 
 	snprintf(key, sizeof(key), "k%u", 100 + i * 11 % 400);
@@ -275,6 +280,9 @@ START_TEST(leaves_nothing_behind_when_it_is_given_up)
 				 1);
 		rig_session(&rig, ENTRY_SESSION_CLOSE, &end);
 		rig_session(&rig, ENTRY_SESSION_DROP, &end);
+		end = entry((uint8_t)(i + 30));
+		rig_session(&rig, ENTRY_SESSION_CLOSE, &end);
+		rig_session(&rig, ENTRY_SESSION_DROP, &end);
 		store_image_end(rig.store);
 		rig_check(&rig);
 	}
@@ -283,7 +291,7 @@ START_TEST(leaves_nothing_behind_when_it_is_given_up)
 	store_stats(rig.store, &after);
 	/* A session and its ring are 192 and 384 bytes. */
 	ck_assert_uint_eq(after.used_bytes,
-			  before.used_bytes - 5 * (192 + 384));
+			  before.used_bytes - 10 * (192 + 384));
 	free(piece);
 }
 END_TEST
@@ -391,6 +399,59 @@ START_TEST(is_refused_with_something_behind_it)
 }
 END_TEST
 
+/* Another head for an image of nothing else, with a digest that is right. */
+static int load_forged(struct image_head head)
+{
+	struct image_end end = {
+		.size = sizeof(end), .type = IMAGE_TYPE_END, .records = 1};
+	uint8_t image[sizeof(head) + sizeof(end)];
+	struct rig loaded;
+	int error;
+
+	end.digest = hash_more(end.digest, &head, sizeof(head));
+	memcpy(image, &head, sizeof(head));
+	memcpy(image + sizeof(head), &end, sizeof(end));
+	error = rig_load(&loaded, image, sizeof(image), sizeof(image));
+	rig_release(&loaded);
+	return error;
+}
+
+START_TEST(is_refused_when_it_is_not_what_its_hash_says)
+{
+	struct image_head head, forged;
+	uint32_t size;
+	uint8_t *image = rig_image(&rig, 1, &size);
+
+	memcpy(&head, image, sizeof(head));
+	free(image);
+	ck_assert_int_eq(load_forged(head), 0);
+	forged = head;
+	forged.hash.high++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.session_floor++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.revision++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.compacted++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.logical_bytes++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.settings[0].value++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.settings[0].value = 77;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+	forged = head;
+	forged.format++;
+	ck_assert_int_eq(load_forged(forged), -EBADMSG);
+}
+END_TEST
+
 START_TEST(tells_how_a_store_must_be_made_for_it)
 {
 	struct store_settings settings = rig_settings;
@@ -432,6 +493,7 @@ int main(void)
 	tcase_add_test(tcase, is_refused_when_it_is_cut_short);
 	tcase_add_test(tcase, is_refused_when_a_bit_is_flipped);
 	tcase_add_test(tcase, is_refused_with_something_behind_it);
+	tcase_add_test(tcase, is_refused_when_it_is_not_what_its_hash_says);
 	tcase_add_test(tcase, tells_how_a_store_must_be_made_for_it);
 	suite_add_tcase(suite, tcase);
 	return rig_run(suite);

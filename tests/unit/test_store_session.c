@@ -91,6 +91,15 @@ START_TEST(begins_with_the_first_operation_that_may)
 }
 END_TEST
 
+START_TEST(may_begin_before_anything_was_applied)
+{
+	struct ask ask = put(1, 1);
+
+	ask.born = 0;
+	ck_assert_int_eq(status_of(ask), 0);
+}
+END_TEST
+
 START_TEST(does_not_begin_with_something_settled)
 {
 	ck_assert_int_eq(status_of(put(2, 2)), CONCLAVE_ESESSION);
@@ -498,6 +507,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, begins_with_the_first_operation_that_may);
+	tcase_add_test(tcase, may_begin_before_anything_was_applied);
 	tcase_add_test(tcase, does_not_begin_with_something_settled);
 	tcase_add_test(tcase, applies_a_repeated_operation_once);
 	tcase_add_test(tcase, remembers_every_kind_of_result);
