@@ -90,7 +90,7 @@ static inline void cv_call_again(struct conclave *c, struct conclave_req *req)
 static inline int cv_call(struct conclave *c, struct conclave_req *req,
 			  struct conclave_result *ret_result)
 {
-	uint64_t until = cv_after(cv_env_now(), c->timeout_ns);
+	uint64_t until = cv_after(cv_env_now_coarse(), c->timeout_ns);
 	int status;
 
 	memset(ret_result, 0, sizeof(*ret_result));

@@ -153,6 +153,7 @@ struct conclave {
 	uint32_t slot_count;
 	uint32_t found; /* posts that were seen, modulo 2^32 */
 	uint32_t unflushed;
+	uint32_t dropped; /* requests that fly and nobody waits for */
 	uint32_t armed;
 	uint32_t request_max;
 	uint32_t session_number;
@@ -355,6 +356,7 @@ static inline void cv_req_release(struct conclave *c, struct conclave_req *req)
 	cv_req_give_room(c, req);
 	req->state = CV_REQ_FREE;
 	req->asking = 0;
+	c->dropped -= req->dropped;
 	req->dropped = 0;
 	cv_list_push(c, req, CV_LIST_FREE);
 }

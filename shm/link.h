@@ -17,7 +17,7 @@
 
 enum cv_link_limits {
 	CV_BACKOFF_MIN_NS = 1000000,
-	CV_BACKOFF_MAX_NS = 100000000,
+	CV_BACKOFF_MAX_NS = 20000000,
 };
 
 /* The order in which the descriptors come. */
@@ -268,7 +268,6 @@ static inline int cv_link_absent(int error)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ECONNREFUSED:
-	case -EAGAIN:
 		return CONCLAVE_ESTOPPED;
 	case -EACCES:
 	case -EPERM:

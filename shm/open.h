@@ -144,7 +144,8 @@ static inline void cv_handle_free(struct conclave *c)
 /* Nothing will make it better to try again. */
 static inline int cv_open_final(int status)
 {
-	return status != CONCLAVE_ESTOPPED && status != CONCLAVE_ENOLEADER;
+	return status != CONCLAVE_ESTOPPED && status != CONCLAVE_ENOLEADER &&
+	       status != -EAGAIN;
 }
 
 static inline int cv_open_connect(struct conclave *c, uint32_t wait_ms)
@@ -158,14 +159,15 @@ static inline int cv_open_connect(struct conclave *c, uint32_t wait_ms)
 		status = cv_link_step(c);
 		if (status == 0)
 			return 0;
-		if (c->link_state == CV_LINK_GREETING)
+		/* It is there, if busy: as long as for any other answer. */
+		if (c->link_state == CV_LINK_GREETING || status == -EAGAIN)
 			until = cv_after(there, c->timeout_ns);
 		else if (cv_open_final(status))
 			return status;
 		else
 			until = there;
 		if (cv_env_now() >= until)
-			return status;
+			return status == -EAGAIN ? CONCLAVE_ESTOPPED : status;
 		if (cv_link_pause(c, until) != 0 &&
 		    (c->flags & CONCLAVE_INTERRUPTIBLE) != 0)
 			return -EINTR;

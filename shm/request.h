@@ -29,7 +29,7 @@ CONCLAVE_DEF struct conclave_req *conclave_get_req(struct conclave *c)
 	if (cv_forked(c))
 		return NULL;
 	req = cv_req_pick(c);
-	if (req == NULL) {
+	if (req == NULL && c->dropped != 0) {
 		/* Those that were abandoned may be done by now. */
 		if (c->link_state == CV_LINK_UP)
 			cv_harvest_all(c);
@@ -366,6 +366,7 @@ CONCLAVE_DEF void conclave_abandon(struct conclave *c, struct conclave_req *req)
 	if (cv_forked(c) || req->state == CV_REQ_FREE)
 		return;
 	if (req->state == CV_REQ_FLYING) {
+		c->dropped += !req->dropped;
 		req->dropped = 1;
 		cv_req_settle(c, req);
 		if (!cv_cancel(c, req))

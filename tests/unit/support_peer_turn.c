@@ -62,6 +62,10 @@ static void take(struct peer *peer, struct peer_connection *c,
 	if (op->head.deadline_ns != 0 && now_ns() > op->head.deadline_ns) {
 		op->result.status = CONCLAVE_ECANCELLED;
 		op->applied = true;
+	} else if (op->head.type < CV_PING &&
+		   (peer->hold & PEER_HOLD_PROPOSALS) != 0) {
+		op->result.status = CONCLAVE_ENOLEADER;
+		op->applied = true;
 	}
 	peer->op_tail++;
 	peer->counts.taken++;
@@ -90,18 +94,24 @@ static bool drain(struct peer *peer, struct peer_connection *c,
 	return i != 0;
 }
 
-/* What is dead at the head goes even while nothing is drained. */
+/* What is dead at the head goes even while nothing is drained, and so does
+ * what would rather fail than wait. */
 static bool reclaim(struct peer *peer, struct peer_connection *c,
 		    struct cv_ring_reader *ring)
 {
 	uint64_t *claims = (uint64_t *)(void *)(c->up + CV_CLAIMS_OFFSET);
+	struct cv_request head;
 	struct cv_peek peek;
 	bool moved = false;
 
-	while (cv_ring_peek(ring, &peek) > 0 &&
-	       cv_claim_dead(&claims[peek.slot], peek.generation)) {
+	while (cv_ring_peek(ring, &peek) > 0) {
+		/* Flags are read before the claim is taken: by a test only. */
+		memcpy(&head, peek.record, 20);
+		if (!cv_claim_dead(&claims[peek.slot], peek.generation) &&
+		    (head.flags & CV_FAIL_FAST) == 0)
+			break;
+		take(peer, c, &peek);
 		cv_ring_skip(ring, peek.length);
-		peer->counts.dead++;
 		moved = true;
 	}
 	return moved;

@@ -153,6 +153,26 @@ START_TEST(a_result_behind_one_that_hangs_is_found)
 }
 END_TEST
 
+START_TEST(without_a_leader_a_request_may_fail_fast)
+{
+	struct conclave_req *waits, *fails;
+
+	peer_set_hold(peer, PEER_HOLD_PROPOSALS);
+	fails = conclave_get_req(c);
+	conclave_prep_put(fails, "k", 1, "v", 1);
+	conclave_req_set_flags(fails, CV_FAIL_FAST);
+	ck_assert_int_eq(conclave_submit(c, fails), 0);
+	waits = put(1);
+	ck_assert_int_eq(conclave_wait(c, fails, -1), 0);
+	ck_assert_int_eq(finish(fails), CONCLAVE_ENOLEADER);
+	ck_assert_int_eq(conclave_poll(c, waits), 0);
+	peer_set_hold(peer, 0);
+	ck_assert_int_eq(conclave_wait(c, waits, -1), 0);
+	ck_assert_int_eq(finish(waits), 0);
+	ck_assert_uint_eq(peer_revision(peer), 2);
+}
+END_TEST
+
 START_TEST(a_read_sees_what_this_session_was_shown)
 {
 	struct conclave_options options;
@@ -622,6 +642,7 @@ static TCase *flow_case(void)
 	tcase_add_test(t, proposals_of_a_handle_are_proposed_in_order);
 	tcase_add_test(t, next_returns_each_request_once);
 	tcase_add_test(t, a_result_behind_one_that_hangs_is_found);
+	tcase_add_test(t, without_a_leader_a_request_may_fail_fast);
 	tcase_add_test(t, a_read_sees_what_this_session_was_shown);
 	tcase_add_test(t, no_slot_is_no_request);
 	tcase_add_test(t, a_full_ring_is_eagain_and_nothing_is_lost);

