@@ -129,7 +129,7 @@ static int put_round(struct conclave *client, uint64_t count, double *ret_p50)
 static int quiet_cpu(struct conclave *client, uint32_t *ret_cpu)
 {
 	uint32_t cpu, count = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
-	double p50, best = 0;
+	double p50 = 0, best = 0;
 	int code = 0;
 
 	for (cpu = 0; cpu < count && !code; cpu++) {
