@@ -411,11 +411,8 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 void node_drain(struct node *node)
 {
 	node->draining = true;
-	if (node->snapshotting) {
-		wal_snapshot_abort(node->wal);
-		store_image_end(node->store);
-		node->snapshotting = false;
-	}
+	if (node->snapshotting)
+		work_give_up_image(node);
 }
 
 bool node_drained(const struct node *node)

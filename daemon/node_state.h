@@ -288,6 +288,9 @@ void apply_committed(struct node *node);
 
 void work_snapshot_cut(struct node *node, const struct raft_entry *entry);
 void work_background(struct node *node);
+
+/* Ends a snapshot that is being written, and what it pins in the store. */
+void work_give_up_image(struct node *node);
 int work_load_snapshot(struct node *node, const struct wal_report *report,
 		       struct raft_snapshot *ret_snapshot)
 	__attribute__((warn_unused_result));

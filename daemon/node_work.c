@@ -98,7 +98,7 @@ void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
 	node->image_done = false;
 }
 
-static void give_up_image(struct node *node)
+void work_give_up_image(struct node *node)
 {
 	wal_snapshot_abort(node->wal);
 	store_image_end(node->store);
@@ -127,7 +127,7 @@ static void write_image(struct node *node)
 	node->work++;
 	if (more < 0) {
 		/* Compaction needed what it pinned: another is due later. */
-		give_up_image(node);
+		work_give_up_image(node);
 		return;
 	}
 	node->image_done = !more;
