@@ -178,6 +178,9 @@ int raft_hup(struct raft *raft, bool forced)
 		return 0;
 	if (!raft_promotable(raft) || has_unapplied_conf(raft))
 		return RAFT_EINVALID;
+	/* There is no term after this one. */
+	if (raft->term >= RAFT_COUNT_MAX)
+		return RAFT_EINVALID;
 	if (!forced && raft_is_promised(raft))
 		return RAFT_EINVALID;
 	if (pre)

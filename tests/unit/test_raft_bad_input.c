@@ -3,132 +3,42 @@
  * refused, or ignored, and not one byte of the core changes; not even the
  * term, when the message carries a newer one.
  */
-#include "tests/unit/support_raft.h"
+#include "tests/unit/support_raft_roles.h"
 
 #include <check.h>
 #include <stdlib.h>
-#include <string.h>
-
-enum bad_sizes {
-	LAST = 4, /* of the log that all begin with */
-	COMMIT = 2,
-	TERM = 3,
-	STRANGER = 9,
-};
 
 static struct core one;
+
+static void set_up(void)
+{
+	core_init(&one, 1, 3);
+}
 
 static void tear_down(void)
 {
 	core_release(&one);
 }
 
-static void be_follower(void)
-{
-	core_release(&one);
-	core_init(&one, 1, 3);
-	core_load(&one, (const uint64_t[]){1, 2, 2, 3, 0});
-	one.hard.commit = COMMIT;
-	core_start(&one);
-	core_give(&one, (struct raft_message){.type = RAFT_MSG_HEARTBEAT,
-					      .from = 2,
-					      .term = TERM});
-	core_settle(&one);
-	ck_assert_uint_eq(core_status(&one)->leader, 2);
-	ck_assert_uint_eq(core_status(&one)->commit, COMMIT);
-}
-
-static void be_candidate(void)
-{
-	be_follower();
-	ck_assert_int_eq(raft_campaign(one.raft), 0);
-	core_settle(&one);
-	ck_assert_uint_eq(core_status(&one)->role, RAFT_CANDIDATE);
-}
-
-static void be_pre_candidate(void)
-{
-	be_follower();
-	one.options.pre_vote = true;
-	core_start(&one);
-	ck_assert_int_eq(raft_campaign(one.raft), 0);
-	core_settle(&one);
-	ck_assert_uint_eq(core_status(&one)->role, RAFT_PRE_CANDIDATE);
-}
-
-static void be_leader(void)
-{
-	be_follower();
-	core_lead(&one);
-}
-
-static void (*const be[])(void) = {be_follower, be_candidate, be_pre_candidate,
-				   be_leader};
-
-enum {
-	ROLES = sizeof(be) / sizeof(be[0]),
-};
-
-/* What raft_receive says of a message that may not change anything. */
-static int offer_unchanged(struct raft_message message)
-{
-	size_t size = raft_memory_size(&one.options);
-	void *before = malloc(size);
-	int err;
-
-	ck_assert_ptr_nonnull(before);
-	memcpy(before, one.memory, size);
-	err = core_offer(&one, message);
-	ck_assert_msg(memcmp(before, one.memory, size) == 0,
-		      "a message of type %u changed role %u", message.type,
-		      core_status(&one)->role);
-	free(before);
-	return err;
-}
-
-static void expect_refused(struct raft_message message)
-{
-	int err = offer_unchanged(message);
-
-	ck_assert_msg(err == RAFT_EINVALID,
-		      "type %u of term %llu in role %u: %d", message.type,
-		      (unsigned long long)message.term, core_status(&one)->role,
-		      err);
-}
-
-/* In each role, of the core's own term and of a newer one. */
-static void refuse_everywhere(struct raft_message message)
-{
-	if (message.from == 0)
-		message.from = 2;
-	for (unsigned int i = 0; i < ROLES; i++) {
-		be[i]();
-		message.term = core_status(&one)->term;
-		expect_refused(message);
-		message.term++;
-		expect_refused(message);
-	}
-}
-
 START_TEST(a_message_of_an_unknown_type_is_refused)
 {
-	refuse_everywhere((struct raft_message){.type = 0});
-	refuse_everywhere(
-		(struct raft_message){.type = RAFT_MSG_FORGET_LEADER});
-	refuse_everywhere((struct raft_message){.type = UINT8_MAX});
+	role_all_refuse(&one, (struct raft_message){.type = 0});
+	role_all_refuse(&one,
+			(struct raft_message){.type = RAFT_MSG_FORGET_LEADER});
+	role_all_refuse(&one, (struct raft_message){.type = UINT8_MAX});
 }
 END_TEST
 
 START_TEST(a_message_from_nobody_or_oneself_or_for_another_is_refused)
 {
-	be_follower();
+	role_follower(&one);
 	for (uint8_t type = RAFT_MSG_PROPOSE; type <= RAFT_MSG_READ_INDEX_REPLY;
 	     type++) {
-		struct raft_message m = {.type = type, .term = TERM};
+		struct raft_message m = {.type = type, .term = ROLE_TERM};
 
-		expect_refused(m);
+		role_refuses(&one, m);
 		m.from = one.options.id;
-		expect_refused(m);
+		role_refuses(&one, m);
 		m.from = 2;
 		for (m.to = 0; m.to < 4; m.to++)
 			if (m.to != one.options.id)
@@ -143,7 +53,7 @@ START_TEST(only_what_is_passed_on_has_no_term)
 {
 	struct raft_entry entry = {.kind = ENTRY_NORMAL, .size = 8};
 
-	be_leader();
+	role_leader(&one);
 	for (uint8_t type = RAFT_MSG_PROPOSE; type <= RAFT_MSG_READ_INDEX_REPLY;
 	     type++) {
 		struct raft_message m = {.type = type, .from = 2};
@@ -156,77 +66,82 @@ START_TEST(only_what_is_passed_on_has_no_term)
 			m.entries = &entry;
 			m.entry_count = 1;
 		}
-		expect_refused(m);
+		role_refuses(&one, m);
 	}
-	ck_assert_int_eq(offer_unchanged((struct raft_message){
-				 .type = RAFT_MSG_PRE_VOTE_REPLY, .from = 2}),
-			 0);
+	ck_assert_int_eq(
+		role_offer_unchanged(
+			&one,
+			(struct raft_message){.type = RAFT_MSG_PRE_VOTE_REPLY,
+					      .from = 2}),
+		0);
 }
 END_TEST
 
 /* The end of the log, and two entries behind it; `change` is one of them. */
 static void refuse_append(unsigned int at, struct raft_entry change)
 {
-	struct raft_entry entries[2] = {core_entry(LAST + 1, TERM),
-					core_entry(LAST + 2, TERM)};
+	struct raft_entry entries[2] = {core_entry(ROLE_LAST + 1, ROLE_TERM),
+					core_entry(ROLE_LAST + 2, ROLE_TERM)};
 
 	entries[at] = change;
-	refuse_everywhere((struct raft_message){.type = RAFT_MSG_APPEND,
-						.log_index = LAST,
-						.log_term = TERM,
-						.first_index = LAST + 1,
-						.entry_count = 2,
-						.entries = entries});
+	role_all_refuse(&one,
+			(struct raft_message){.type = RAFT_MSG_APPEND,
+					      .log_index = ROLE_LAST,
+					      .log_term = ROLE_TERM,
+					      .first_index = ROLE_LAST + 1,
+					      .entry_count = 2,
+					      .entries = entries});
 }
 
 START_TEST(entries_that_do_not_follow_each_other_are_refused)
 {
-	refuse_append(0, core_entry(LAST, TERM));
-	refuse_append(0, core_entry(LAST + 2, TERM));
-	refuse_append(1, core_entry(LAST + 1, TERM));
-	refuse_append(1, core_entry(LAST + 3, TERM));
-	refuse_append(1, core_entry(0, TERM));
-	refuse_append(1, core_entry(UINT64_MAX, TERM));
+	refuse_append(0, core_entry(ROLE_LAST, ROLE_TERM));
+	refuse_append(0, core_entry(ROLE_LAST + 2, ROLE_TERM));
+	refuse_append(1, core_entry(ROLE_LAST + 1, ROLE_TERM));
+	refuse_append(1, core_entry(ROLE_LAST + 3, ROLE_TERM));
+	refuse_append(1, core_entry(0, ROLE_TERM));
+	refuse_append(1, core_entry(UINT64_MAX, ROLE_TERM));
 }
 END_TEST
 
 START_TEST(entries_whose_terms_fall_or_pass_the_senders_are_refused)
 {
-	refuse_append(0, core_entry(LAST + 1, TERM - 1));
-	refuse_append(1, core_entry(LAST + 2, TERM - 1));
-	refuse_append(0, core_entry(LAST + 1, 100));
-	refuse_append(1, core_entry(LAST + 2, 100));
+	refuse_append(0, core_entry(ROLE_LAST + 1, ROLE_TERM - 1));
+	refuse_append(1, core_entry(ROLE_LAST + 2, ROLE_TERM - 1));
+	refuse_append(0, core_entry(ROLE_LAST + 1, 100));
+	refuse_append(1, core_entry(ROLE_LAST + 2, 100));
 }
 END_TEST
 
 START_TEST(entries_that_begin_elsewhere_than_said_are_refused)
 {
-	struct raft_entry entry = core_entry(LAST + 1, TERM);
+	struct raft_entry entry = core_entry(ROLE_LAST + 1, ROLE_TERM);
 	struct raft_message m = {.type = RAFT_MSG_APPEND,
-				 .log_index = LAST,
-				 .log_term = TERM,
-				 .first_index = LAST,
+				 .log_index = ROLE_LAST,
+				 .log_term = ROLE_TERM,
+				 .first_index = ROLE_LAST,
 				 .entry_count = 1,
 				 .entries = &entry};
 
-	refuse_everywhere(m);
-	m.first_index = LAST + 2;
-	refuse_everywhere(m);
-	m.first_index = LAST + 1;
-	m.log_index = LAST - 1;
-	refuse_everywhere(m);
+	role_all_refuse(&one, m);
+	m.first_index = ROLE_LAST + 2;
+	role_all_refuse(&one, m);
+	m.first_index = ROLE_LAST + 1;
+	m.log_index = ROLE_LAST - 1;
+	role_all_refuse(&one, m);
 	m.log_index = UINT64_MAX;
-	refuse_everywhere(m);
-	m.log_index = LAST;
+	role_all_refuse(&one, m);
+	m.log_index = ROLE_LAST;
 	m.entries = NULL;
-	refuse_everywhere(m);
+	role_all_refuse(&one, m);
 }
 END_TEST
 
 START_TEST(an_append_behind_an_entry_of_a_later_term_is_refused)
 {
-	refuse_everywhere((struct raft_message){
-		.type = RAFT_MSG_APPEND, .log_index = LAST, .log_term = 100});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_APPEND,
+						    .log_index = ROLE_LAST,
+						    .log_term = 100});
 }
 END_TEST
 
@@ -234,20 +149,22 @@ START_TEST(what_is_before_the_first_entry_has_no_term_and_all_else_has)
 {
 	struct raft_entry first = core_entry(1, 0);
 
-	refuse_everywhere((struct raft_message){
-		.type = RAFT_MSG_APPEND, .log_index = 0, .log_term = 1});
-	refuse_everywhere((struct raft_message){
-		.type = RAFT_MSG_APPEND, .log_index = LAST, .log_term = 0});
-	refuse_everywhere((struct raft_message){.type = RAFT_MSG_APPEND,
-						.first_index = 1,
-						.entry_count = 1,
-						.entries = &first});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_APPEND,
+						    .log_index = 0,
+						    .log_term = 1});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_APPEND,
+						    .log_index = ROLE_LAST,
+						    .log_term = 0});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_APPEND,
+						    .first_index = 1,
+						    .entry_count = 1,
+						    .entries = &first});
 }
 END_TEST
 
 START_TEST(an_entry_larger_than_any_is_refused)
 {
-	struct raft_entry large = core_entry(LAST + 1, TERM);
+	struct raft_entry large = core_entry(ROLE_LAST + 1, ROLE_TERM);
 
 	large.size = ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE + 1;
 	refuse_append(0, large);
@@ -258,19 +175,21 @@ END_TEST
 
 START_TEST(a_heartbeat_cannot_commit_what_is_not_here)
 {
-	refuse_everywhere((struct raft_message){.type = RAFT_MSG_HEARTBEAT,
-						.commit = LAST + 2});
-	refuse_everywhere((struct raft_message){.type = RAFT_MSG_HEARTBEAT,
-						.commit = UINT64_MAX});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_HEARTBEAT,
+						    .commit = ROLE_LAST + 2});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_HEARTBEAT,
+						    .commit = UINT64_MAX});
 }
 END_TEST
 
 START_TEST(a_vote_for_a_log_of_the_future_is_refused)
 {
-	refuse_everywhere((struct raft_message){
-		.type = RAFT_MSG_VOTE, .log_index = 100, .log_term = 100});
-	refuse_everywhere((struct raft_message){
-		.type = RAFT_MSG_PRE_VOTE, .log_index = 100, .log_term = 100});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_VOTE,
+						    .log_index = 100,
+						    .log_term = 100});
+	role_all_refuse(&one, (struct raft_message){.type = RAFT_MSG_PRE_VOTE,
+						    .log_index = 100,
+						    .log_term = 100});
 }
 END_TEST
 
@@ -279,7 +198,7 @@ START_TEST(a_second_leader_of_one_term_is_refused)
 	static const uint8_t types[] = {RAFT_MSG_APPEND, RAFT_MSG_HEARTBEAT,
 					RAFT_MSG_SNAPSHOT, RAFT_MSG_TIMEOUT_NOW,
 					RAFT_MSG_READ_INDEX_REPLY};
-	struct raft_snapshot image = {.index = 100, .term = TERM};
+	struct raft_snapshot image = {.index = 100, .term = ROLE_TERM};
 
 	image.conf.voters[0] = 3;
 	image.conf.voter_count = 1;
@@ -287,12 +206,12 @@ START_TEST(a_second_leader_of_one_term_is_refused)
 		struct raft_message m = {
 			.type = types[i], .from = 3, .snapshot = &image};
 
-		be_follower();
+		role_follower(&one);
 		m.term = core_status(&one)->term;
-		expect_refused(m);
-		be_leader();
+		role_refuses(&one, m);
+		role_leader(&one);
 		m.term = core_status(&one)->term;
-		expect_refused(m);
+		role_refuses(&one, m);
 	}
 }
 END_TEST
@@ -303,16 +222,16 @@ START_TEST(proposals_that_name_no_single_entry_are_refused)
 				    {.kind = ENTRY_NORMAL, .size = 8}};
 	struct raft_message m = {.type = RAFT_MSG_PROPOSE, .from = 2};
 
-	for (unsigned int i = 0; i < ROLES; i++) {
-		be[i]();
+	for (unsigned int i = 0; i < ROLE_COUNT; i++) {
+		role_be[i](&one);
 		m.entries = two;
 		m.entry_count = 0;
-		expect_refused(m);
+		role_refuses(&one, m);
 		m.entry_count = 2;
-		expect_refused(m);
+		role_refuses(&one, m);
 		m.entry_count = 1;
 		m.entries = NULL;
-		expect_refused(m);
+		role_refuses(&one, m);
 	}
 }
 END_TEST
@@ -325,13 +244,13 @@ START_TEST(a_proposal_larger_than_any_entry_is_refused)
 				 .entry_count = 1,
 				 .entries = &large};
 
-	for (unsigned int i = 0; i < ROLES; i++) {
-		be[i]();
+	for (unsigned int i = 0; i < ROLE_COUNT; i++) {
+		role_be[i](&one);
 		large.size = ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE + 1;
-		expect_refused(m);
+		role_refuses(&one, m);
 		ck_assert_int_eq(core_propose(&one, large.size), RAFT_EINVALID);
 		large.size = UINT32_MAX;
-		expect_refused(m);
+		role_refuses(&one, m);
 	}
 	ck_assert_int_eq(core_propose(&one, ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE),
 			 0);
@@ -348,15 +267,15 @@ START_TEST(a_change_of_membership_that_is_none_is_not_proposed)
 				 .entry_count = 1,
 				 .entries = &change};
 
-	be_leader();
-	expect_refused(m);
+	role_leader(&one);
+	role_refuses(&one, m);
 	change.kind = ENTRY_CONF_V2;
-	expect_refused(m);
+	role_refuses(&one, m);
 	change.data = NULL;
-	expect_refused(m);
+	role_refuses(&one, m);
 	change.kind = ENTRY_CONF_V1;
 	change.size = 0;
-	expect_refused(m);
+	role_refuses(&one, m);
 }
 END_TEST
 
@@ -364,30 +283,30 @@ START_TEST(answers_to_what_was_never_sent_are_refused)
 {
 	struct raft_message m = {.from = 2};
 
-	be_leader();
+	role_leader(&one);
 	m.term = core_status(&one)->term;
 	m.type = RAFT_MSG_APPEND_REPLY;
-	m.log_index = LAST + 2;
-	expect_refused(m);
+	m.log_index = ROLE_LAST + 2;
+	role_refuses(&one, m);
 	m.log_index = UINT64_MAX;
-	expect_refused(m);
+	role_refuses(&one, m);
 	m.reject = true;
-	expect_refused(m);
-	m.log_index = LAST + 2;
-	expect_refused(m);
+	role_refuses(&one, m);
+	m.log_index = ROLE_LAST + 2;
+	role_refuses(&one, m);
 	/* It cannot agree further than it was asked. */
-	m.log_index = LAST;
-	m.reject_hint = LAST + 1;
-	expect_refused(m);
+	m.log_index = ROLE_LAST;
+	m.reject_hint = ROLE_LAST + 1;
+	role_refuses(&one, m);
 	m.reject_hint = UINT64_MAX;
-	expect_refused(m);
+	role_refuses(&one, m);
 	m = (struct raft_message){.type = RAFT_MSG_HEARTBEAT_REPLY,
 				  .from = 2,
 				  .term = m.term,
 				  .round = 1};
-	expect_refused(m);
+	role_refuses(&one, m);
 	m.round = UINT64_MAX;
-	expect_refused(m);
+	role_refuses(&one, m);
 }
 END_TEST
 
@@ -398,15 +317,15 @@ START_TEST(answers_of_a_stranger_are_refused)
 		RAFT_MSG_PRE_VOTE_REPLY, RAFT_MSG_HEARTBEAT_REPLY,
 		RAFT_MSG_READ_INDEX_REPLY};
 
-	for (unsigned int i = 0; i < ROLES; i++) {
-		be[i]();
+	for (unsigned int i = 0; i < ROLE_COUNT; i++) {
+		role_be[i](&one);
 		for (unsigned int j = 0; j < sizeof(types); j++) {
 			struct raft_message m = {
 				.type = types[j],
-				.from = STRANGER,
+				.from = ROLE_STRANGER,
 				.term = core_status(&one)->term + 1};
 
-			ck_assert_int_eq(offer_unchanged(m),
+			ck_assert_int_eq(role_offer_unchanged(&one, m),
 					 RAFT_EUNKNOWN_PEER);
 		}
 	}
@@ -448,7 +367,7 @@ int main(void)
 	SRunner *runner;
 	int failed;
 
-	tcase_add_checked_fixture(all, NULL, tear_down);
+	tcase_add_checked_fixture(all, set_up, tear_down);
 	add_tests(all);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);
