@@ -316,6 +316,10 @@ void raft_receive_vote_reply(struct raft *raft,
 		return;
 	if (message->type != wanted || !from)
 		return;
+	/* A grant is of the term that was asked about: an earlier one is not. */
+	if (wanted == RAFT_MSG_PRE_VOTE_REPLY && !message->reject &&
+	    message->term != raft->term + 1)
+		return;
 	if (from->vote == RAFT_VOTE_NONE)
 		from->vote = message->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;
 	switch (count_votes(raft, false)) {
