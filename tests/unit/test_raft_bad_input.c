@@ -310,6 +310,40 @@ START_TEST(answers_to_what_was_never_sent_are_refused)
 }
 END_TEST
 
+static void append_pair(uint64_t first_term, uint64_t second_term)
+{
+	struct raft_entry pair[2] = {core_entry(ROLE_LAST + 1, first_term),
+				     core_entry(ROLE_LAST + 2, second_term)};
+
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_APPEND,
+					      .from = 2,
+					      .term = ROLE_TERM + 2,
+					      .log_index = ROLE_LAST,
+					      .log_term = ROLE_TERM,
+					      .first_index = ROLE_LAST + 1,
+					      .entry_count = 2,
+					      .entries = pair});
+}
+
+/* One by one each of its appends could be; together they cannot. */
+START_TEST(a_leader_that_contradicts_itself_makes_nothing_stable)
+{
+	role_follower(&one);
+	append_pair(ROLE_TERM + 1, ROLE_TERM + 1);
+	ck_assert(core_take(&one));
+	append_pair(ROLE_TERM + 2, ROLE_TERM + 2);
+	append_pair(ROLE_TERM + 1, ROLE_TERM + 1);
+	/* What is on the disk stands there again, but is to be written. */
+	core_persist(&one);
+	ck_assert_uint_eq(core_status(&one)->stable_index, ROLE_LAST);
+	ck_assert(core_take(&one));
+	ck_assert_uint_eq(one.ready.append_first, ROLE_LAST + 1);
+	ck_assert_uint_eq(one.ready.append_last, ROLE_LAST + 2);
+	core_persist(&one);
+	ck_assert_uint_eq(core_status(&one)->stable_index, ROLE_LAST + 2);
+}
+END_TEST
+
 START_TEST(answers_of_a_stranger_are_refused)
 {
 	static const uint8_t types[] = {
@@ -357,6 +391,8 @@ static void add_tests(TCase *all)
 	tcase_add_test(all,
 		       a_change_of_membership_that_is_none_is_not_proposed);
 	tcase_add_test(all, answers_to_what_was_never_sent_are_refused);
+	tcase_add_test(all,
+		       a_leader_that_contradicts_itself_makes_nothing_stable);
 	tcase_add_test(all, answers_of_a_stranger_are_refused);
 }
 

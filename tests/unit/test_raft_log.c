@@ -216,6 +216,20 @@ START_TEST(becomes_stable_only_up_to_what_still_stands_there)
 }
 END_TEST
 
+START_TEST(what_was_cut_and_put_there_again_is_not_stable)
+{
+	make(0, 0, (const uint64_t[]){1, 1, 1, 0});
+	log_.handed = 3;
+	raft_log_cut(&log_, 2);
+	push(1);
+	push(1);
+	raft_log_stable_to(&log_, 3, 1);
+	expect_marks(0, 1, 3);
+	raft_log_stable_to(&log_, 1, 1);
+	expect_marks(1, 1, 3);
+}
+END_TEST
+
 START_TEST(stable_never_moves_back)
 {
 	make(0, 0, (const uint64_t[]){1, 1, 1, 0});
@@ -345,6 +359,7 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, a_conflict_below_a_compacted_log_has_no_term);
 	tcase_add_test(all, cutting_takes_back_what_was_durable_or_handed_out);
 	tcase_add_test(all, becomes_stable_only_up_to_what_still_stands_there);
+	tcase_add_test(all, what_was_cut_and_put_there_again_is_not_stable);
 	tcase_add_test(all, stable_never_moves_back);
 	tcase_add_test(all, commit_never_moves_back);
 	tcase_add_test(all, compaction_keeps_one_term_and_all_behind_it);
