@@ -388,6 +388,8 @@ void raft_advance(struct raft *raft)
 		(void)raft_ready_accept(raft); /* settle() finds it */
 	}
 	settle(raft);
+	/* Confirmed reads for which this one had no room come next. */
+	raft_reads_confirm(raft);
 	if (raft->append_missed && raft->role == RAFT_LEADER) {
 		raft->append_missed = false;
 		raft_broadcast_append(raft);
