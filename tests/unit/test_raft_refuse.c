@@ -86,6 +86,36 @@ START_TEST(refuses_entries_that_do_not_follow)
 }
 END_TEST
 
+/* Not even the term that it names, nor a leader. */
+START_TEST(what_is_malformed_leaves_no_trace)
+{
+	struct raft_entry entry = core_entry(2, 9);
+	struct raft_snapshot image = {.index = 5, .term = 1};
+	struct raft_message append = {.type = RAFT_MSG_APPEND,
+				      .from = 2,
+				      .term = 9,
+				      .first_index = 1,
+				      .entry_count = 1,
+				      .entries = &entry};
+	struct raft_message snapshot = {.type = RAFT_MSG_SNAPSHOT,
+					.from = 2,
+					.term = 9,
+					.snapshot = &image};
+
+	ck_assert_int_eq(core_offer(&one, append), RAFT_EINVALID);
+	ck_assert_int_eq(core_offer(&one, snapshot), RAFT_EINVALID);
+	image.conf = one.saved.conf;
+	image.term = 10;
+	ck_assert_int_eq(core_offer(&one, snapshot), RAFT_EINVALID);
+	ck_assert_uint_eq(status()->term, 0);
+	ck_assert_uint_eq(status()->leader, 0);
+	ck_assert(!raft_has_ready(one.raft));
+	/* It is still free to campaign: it has heard of no one. */
+	ck_assert_int_eq(raft_campaign(one.raft), 0);
+	ck_assert_uint_eq(status()->term, 1);
+}
+END_TEST
+
 START_TEST(refuses_to_cut_what_is_committed)
 {
 	ck_assert_int_eq(say_append(&one,
@@ -138,6 +168,7 @@ int main(void)
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_add_test(all, refuses_messages_that_no_member_sends);
 	tcase_add_test(all, refuses_entries_that_do_not_follow);
+	tcase_add_test(all, what_is_malformed_leaves_no_trace);
 	tcase_add_test(all, refuses_to_cut_what_is_committed);
 	tcase_add_test(all, refuses_to_commit_what_it_does_not_have);
 	tcase_add_test(all, refuses_answers_to_what_was_never_sent);
