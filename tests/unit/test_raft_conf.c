@@ -84,6 +84,13 @@ START_TEST(malformed_changes_are_refused)
 				 RAFT_EINVALID);
 		bytes[i] = 0;
 	}
+	for (unsigned int i = 17; i < 24; i++) {
+		bytes[i] = 1; /* reserved */
+		ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)),
+				 RAFT_EINVALID);
+		bytes[i] = 0;
+	}
+	ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)), 0);
 	bytes[16] = RAFT_ADD_LEARNER + 1; /* type */
 	ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)),
 			 RAFT_EINVALID);
