@@ -293,14 +293,15 @@ bool raft_quorum_active(struct raft *raft)
 /*
  * Others alone may make a majority. But a leader whose own vote is not
  * durable could forget the term, win it again after a crash, and put other
- * entries in the place of those that it sent.
+ * entries in the place of those that it sent. And who was made a learner, or
+ * removed, since it asked for votes does not lead.
  */
 static bool own_vote_counts(const struct raft *raft)
 {
 	const struct raft_progress *self =
 		raft_find_const(raft, raft->options.id);
 
-	return self && self->vote == RAFT_VOTE_YES;
+	return self && !self->learner && self->vote == RAFT_VOTE_YES;
 }
 
 void raft_receive_vote_reply(struct raft *raft,
