@@ -103,6 +103,7 @@ END_TEST
 
 START_TEST(a_vote_puts_the_timeout_off_and_a_refusal_does_not)
 {
+	one.hard.term = 1;
 	core_start(&one);
 	for (unsigned int i = 0; i < CORE_ELECTION - 1; i++)
 		raft_tick(one.raft);
@@ -116,6 +117,30 @@ START_TEST(a_vote_puts_the_timeout_off_and_a_refusal_does_not)
 				.type = RAFT_MSG_VOTE, .from = 3, .term = 1});
 	ck_assert_uint_eq(status()->vote, 2);
 	ck_assert_uint_le(ticks_until_campaign(), CORE_ELECTION);
+}
+END_TEST
+
+/* Whoever asks for votes already goes on with that. */
+START_TEST(only_a_follower_campaigns_because_it_is_told_to)
+{
+	one.options.pre_vote = _i == 1;
+	core_start(&one);
+	ck_assert_int_eq(raft_campaign(one.raft), 0);
+	core_settle(&one);
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_TIMEOUT_NOW,
+					      .from = 2,
+					      .term = 1});
+	core_settle(&one);
+	/* A pre-candidate becomes a follower first, by the newer term. */
+	ck_assert_uint_eq(status()->role, RAFT_CANDIDATE);
+	ck_assert_uint_eq(status()->term, _i == 1 ? 2 : 1);
+	ck_assert_uint_eq(core_sent(&one, RAFT_MSG_VOTE, 0), _i == 1 ? 2 : 0);
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_TIMEOUT_NOW,
+					      .from = 2,
+					      .term = status()->term});
+	core_settle(&one);
+	ck_assert_uint_eq(status()->term, _i == 1 ? 2 : 1);
+	ck_assert_uint_eq(one.mail_count, 0);
 }
 END_TEST
 
@@ -283,6 +308,8 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, the_timeout_is_drawn_anew_for_each_term);
 	tcase_add_test(all, each_word_of_the_leader_puts_the_timeout_off);
 	tcase_add_test(all, a_vote_puts_the_timeout_off_and_a_refusal_does_not);
+	tcase_add_loop_test(
+		all, only_a_follower_campaigns_because_it_is_told_to, 0, 2);
 	tcase_add_loop_test(all, who_is_no_voter_does_not_campaign, 0, 2);
 	tcase_add_test(all,
 		       who_leaves_with_the_outgoing_half_campaigns_until_then);
