@@ -301,6 +301,39 @@ START_TEST(a_pre_vote_asks_about_the_next_term_and_writes_nothing)
 }
 END_TEST
 
+/* So that every run sends the same in the same order. */
+START_TEST(members_are_listed_by_rising_id)
+{
+	const struct raft_conf_changes learners = {
+		.count = 3,
+		.changes = {{.id = 9, .type = RAFT_ADD_LEARNER},
+			    {.id = 3, .type = RAFT_ADD_LEARNER},
+			    {.id = 7, .type = RAFT_ADD_LEARNER}},
+	};
+	struct raft *raft;
+
+	core_init(&one, 1, 1);
+	core_start(&one);
+	core_lead(&one);
+	ck_assert_int_eq(core_propose_conf(&one, &learners), 0);
+	core_settle(&one);
+	ck_assert_uint_eq(status()->conf.learner_count, 3);
+	ck_assert_uint_eq(status()->conf.learners[0], 3);
+	ck_assert_uint_eq(status()->conf.learners[1], 7);
+	ck_assert_uint_eq(status()->conf.learners[2], 9);
+	ck_assert_uint_eq(one.mail[0].message.to, 3);
+	ck_assert_uint_eq(one.mail[1].message.to, 7);
+	ck_assert_uint_eq(one.mail[2].message.to, 9);
+	/* Of another order it is not one. */
+	one.saved.conf.voters[0] = 2;
+	one.saved.conf.voters[1] = 1;
+	one.saved.conf.voter_count = 2;
+	ck_assert_int_eq(raft_init(&raft, &one.options, &one.hard, &one.saved,
+				   one.memory),
+			 RAFT_EINVALID);
+}
+END_TEST
+
 static void add_tests(TCase *all)
 {
 	tcase_add_test(all,
@@ -319,6 +352,7 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, a_campaign_asks_each_voter_and_no_learner);
 	tcase_add_test(all,
 		       a_pre_vote_asks_about_the_next_term_and_writes_nothing);
+	tcase_add_test(all, members_are_listed_by_rising_id);
 }
 
 int main(void)
