@@ -8,12 +8,13 @@
 #include "raft/internal.h"
 
 #include <check.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum rig_sizes {
-	RIG_TERMS = 1 << 14,
+	RIG_TEXT = 1 << 14,
 };
 
 static struct raft_entry *disk_slot(struct core *core, uint64_t index)
@@ -315,16 +316,16 @@ const struct raft_status *core_status(const struct core *core)
 
 const char *core_terms(const struct core *core)
 {
-	static char text[RIG_TERMS];
+	static char text[RIG_TEXT];
 	const struct raft_status *now = core_status(core);
 	size_t at = 0;
 
 	text[0] = '\0';
 	for (uint64_t i = now->first_index; i <= now->last_index; i++) {
 		ck_assert_uint_lt(at + 24, sizeof(text));
-		at += (size_t)sprintf(
-			&text[at], at > 0 ? " %llu" : "%llu",
-			(unsigned long long)raft_entry_at(core->raft, i)->term);
+		at += (size_t)sprintf(&text[at], "%s%" PRIu64,
+				      at > 0 ? " " : "",
+				      raft_entry_at(core->raft, i)->term);
 	}
 	return text;
 }
@@ -371,4 +372,27 @@ const struct raft_progress *core_progress(const struct core *core, uint64_t id)
 
 	ck_assert_ptr_nonnull(progress);
 	return progress;
+}
+
+const char *core_appends(const struct core *core, uint64_t to)
+{
+	static char text[RIG_TEXT];
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (unsigned int i = 0; i < core->mail_count; i++) {
+		const struct raft_message *m = &core->mail[i].message;
+		uint64_t last = m->log_index + m->entry_count;
+
+		if (m->type != RAFT_MSG_APPEND || m->to != to)
+			continue;
+		ck_assert_uint_lt(at + 48, sizeof(text));
+		at += (size_t)sprintf(&text[at], "%s", at > 0 ? " " : "");
+		if (m->entry_count == 0)
+			at += (size_t)sprintf(&text[at], "%" PRIu64 "+", last);
+		else
+			at += (size_t)sprintf(&text[at], "%" PRIu64 "-%" PRIu64,
+					      m->first_index, last);
+	}
+	return text;
 }

@@ -106,6 +106,8 @@ unsigned int core_sent(const struct core *core, uint8_t type, uint64_t to);
 /* The only one of a type to `to`: there must be one, and no second. */
 const struct raft_message *core_message(const struct core *core, uint8_t type,
 					uint64_t to);
+/* Its appends to `to`: "2-3 4-4" their entries, "4+" an empty one after 4. */
+const char *core_appends(const struct core *core, uint64_t to);
 void core_forget_mail(struct core *core);
 
 /* Receives a message, to which its own id is added: what raft_receive says. */
@@ -114,6 +116,9 @@ int core_offer(struct core *core, struct raft_message message);
 void core_give(struct core *core, struct raft_message message);
 /* `from` acknowledges up to `index` in the core's term. */
 void core_acknowledge(struct core *core, uint64_t from, uint64_t index);
+
+/* `from` answers the heartbeat to it that lies in mail. */
+void core_answer_beat(struct core *core, uint64_t from);
 
 /*
  * Campaigns and wins with the votes of the lowest ids that suffice. Its first

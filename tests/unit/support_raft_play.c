@@ -34,6 +34,17 @@ void core_acknowledge(struct core *core, uint64_t from, uint64_t index)
 					      .log_index = index});
 }
 
+void core_answer_beat(struct core *core, uint64_t from)
+{
+	const struct raft_message *beat =
+		core_message(core, RAFT_MSG_HEARTBEAT, from);
+
+	core_give(core, (struct raft_message){.type = RAFT_MSG_HEARTBEAT_REPLY,
+					      .from = from,
+					      .term = beat->term,
+					      .round = beat->round});
+}
+
 /* The others, from the lowest id on, grant what it asks while it asks. */
 static void grant(struct core *core, uint8_t role)
 {
