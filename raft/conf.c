@@ -188,15 +188,15 @@ enum raft_conf_error raft_conf_enter(struct raft_conf_state *conf,
 enum raft_conf_error raft_conf_leave(struct raft_conf_state *conf)
 {
 	struct raft_conf_state next = *conf;
-	bool fits = true;
 
 	if (conf->outgoing_count == 0)
 		return RAFT_CONF_NOT_JOINT;
-	for (unsigned int i = 0; i < conf->learner_next_count; i++)
-		fits = add_id(next.learners, &next.learner_count,
-			      conf->learners_next[i]) &&
-		       fits;
-	assert(fits);
+	for (unsigned int i = 0; i < conf->learner_next_count; i++) {
+		bool fits = add_id(next.learners, &next.learner_count,
+				   conf->learners_next[i]);
+
+		assert(fits); /* else it would not have been entered */
+	}
 	memset(next.learners_next, 0, sizeof(next.learners_next));
 	next.learner_next_count = 0;
 	memset(next.outgoing, 0, sizeof(next.outgoing));

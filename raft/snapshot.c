@@ -80,11 +80,12 @@ void raft_snapshot_durable(struct raft *raft, uint64_t index)
 	struct raft_log *log = &raft->log;
 
 	/* A newer image may have come meanwhile; it speaks for both. */
-	if (!log->incoming_set || log->incoming.index != index)
+	if (log->incoming.index != index)
 		return;
+	assert(log->incoming_set);
+	assert(index > raft->offer.index);
 	log->incoming_set = false;
-	if (index > raft->offer.index)
-		raft->offer = log->incoming;
+	raft->offer = log->incoming;
 	log->applying = index;
 	log->applied = index;
 	raft_applied_to(raft, index);
