@@ -19,8 +19,9 @@
  * disk answers, raft_persisted(number, index, term); when the state machine
  * did its work, raft_applied(index).
  *
- * Invariant: the five properties of the paper's Figure 3, whatever peers send
- * and whenever this member stops; misuse by its shell ends in an assertion.
+ * Invariant: the five properties of the paper's Figure 3, whatever of their
+ * messages is lost, doubled or late and whenever members stop. Nothing that a
+ * peer sends ends in an assertion; misuse by the shell does.
  */
 #ifndef RAFT_RAFT_H
 #define RAFT_RAFT_H
