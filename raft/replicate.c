@@ -182,6 +182,7 @@ void raft_tick_leader(struct raft *raft)
 		if (raft->role == RAFT_LEADER)
 			raft_transfer_abort(raft);
 	}
+	raft_leave_joint(raft);
 	if (raft->role != RAFT_LEADER ||
 	    raft->heartbeat_elapsed < raft->options.heartbeat_ticks)
 		return;
@@ -215,8 +216,7 @@ static void refuse(struct raft *raft, const struct raft_message *append)
 	raft_send(raft, &reply);
 }
 
-/* Entries that follow each other, of rising terms, no newer than the sender. */
-static bool entries_fit(const struct raft_message *append)
+bool raft_append_fits(const struct raft_message *append)
 {
 	uint64_t term = append->log_term;
 
@@ -268,8 +268,6 @@ int raft_receive_append(struct raft *raft, const struct raft_message *append)
 	struct raft_log *log = &raft->log;
 	uint64_t last;
 
-	if (!entries_fit(append))
-		return RAFT_EINVALID;
 	if (append->log_index < log->commit) {
 		acknowledge(raft, append->from, log->commit);
 		return 0;
