@@ -57,8 +57,8 @@ static void outbox_put(struct raft *raft, const struct raft_message *message)
 
 /*
  * Acknowledgements of this member to itself that follow each other become
- * one, of entries first_index .. log_index; one of an older term, which no
- * longer counts, gives way.
+ * one, of entries first_index .. log_index. They are of one term: who leads
+ * in a newer one has written its vote since, and this with it.
  */
 static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 {
@@ -69,12 +69,9 @@ static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 	last = withheld_slot(raft, raft->withheld_end - 1);
 	if (last->to != raft->options.id || last->type != RAFT_MSG_APPEND_REPLY)
 		return false;
-	if (last->term == message->term) {
-		assert(last->log_index + 1 == message->log_index);
-		last->log_index = message->log_index;
-	} else {
-		*last = *message;
-	}
+	assert(last->term == message->term);
+	assert(last->log_index + 1 == message->log_index);
+	last->log_index = message->log_index;
 	return true;
 }
 

@@ -53,16 +53,6 @@ static void restore(struct raft *raft, const struct raft_snapshot *snapshot)
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
 }
 
-bool raft_snapshot_fits(const struct raft_message *message)
-{
-	const struct raft_snapshot *snapshot = message->snapshot;
-
-	return snapshot && snapshot->index != 0 &&
-	       snapshot->term <= message->term &&
-	       snapshot->conf.voter_count > 0 &&
-	       raft_conf_is_valid(&snapshot->conf);
-}
-
 void raft_receive_snapshot(struct raft *raft,
 			   const struct raft_message *message)
 {
@@ -90,11 +80,12 @@ void raft_snapshot_durable(struct raft *raft, uint64_t index)
 	struct raft_log *log = &raft->log;
 
 	/* A newer image may have come meanwhile; it speaks for both. */
-	if (!log->incoming_set || log->incoming.index != index)
+	if (log->incoming.index != index)
 		return;
+	assert(log->incoming_set);
+	assert(index > raft->offer.index);
 	log->incoming_set = false;
-	if (index > raft->offer.index)
-		raft->offer = log->incoming;
+	raft->offer = log->incoming;
 	log->applying = index;
 	log->applied = index;
 	raft_applied_to(raft, index);
@@ -105,7 +96,7 @@ void raft_offer_snapshot(struct raft *raft,
 {
 	assert(raft && snapshot);
 	assert(snapshot->index <= raft->log.applying);
-	assert(raft_conf_is_valid(&snapshot->conf));
+	assert(raft_snapshot_fits(snapshot));
 	raft->offer = *snapshot;
 }
 
