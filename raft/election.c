@@ -313,6 +313,10 @@ void raft_receive_vote_reply(struct raft *raft,
 		return;
 	if (message->type != wanted || !from)
 		return;
+	/* Granted for an earlier poll, it says nothing about this one. */
+	if (wanted == RAFT_MSG_PRE_VOTE_REPLY && !message->reject &&
+	    message->term != raft->term + 1)
+		return;
 	if (from->vote == RAFT_VOTE_NONE)
 		from->vote = message->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;
 	switch (count_votes(raft, false)) {
