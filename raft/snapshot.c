@@ -27,6 +27,9 @@ bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress)
 	if (raft->offer.index <= progress->match ||
 	    raft->offer.index + 1 < raft->log.first)
 		return false;
+	/* One that was never handed out would never be reported, either. */
+	if (raft->outbox_count == raft->options.messages_max)
+		return false;
 	progress->snapshot = raft->offer;
 	raft_progress_snapshot(progress, raft->offer.index);
 	message.type = RAFT_MSG_SNAPSHOT;
