@@ -217,6 +217,22 @@ START_TEST(an_append_of_what_is_compacted_is_not_sent)
 }
 END_TEST
 
+START_TEST(an_append_without_entries_outlives_a_compaction)
+{
+	struct raft_snapshot image = {.index = 1, .term = 1};
+
+	lead();
+	ck_assert_int_eq(core_propose(&one, 8), 0);
+	core_settle(&one);
+	core_acknowledge(&one, 2, 2); /* 2 is told that it is committed */
+	image.conf = status()->conf;
+	raft_offer_snapshot(one.raft, &image);
+	raft_compact(one.raft, 1);
+	core_settle(&one);
+	ck_assert_str_eq(core_appends(&one, 2), "2+");
+}
+END_TEST
+
 START_TEST(an_append_of_what_another_leader_cut_is_not_sent)
 {
 	struct raft_message append = {.from = 3, .term = 2, .log_index = 1};
@@ -286,6 +302,7 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, a_light_ready_is_for_whatever_needs_no_disk);
 	tcase_add_test(all, a_light_ready_shows_who_leads);
 	tcase_add_test(all, an_append_of_what_is_compacted_is_not_sent);
+	tcase_add_test(all, an_append_without_entries_outlives_a_compaction);
 	tcase_add_test(all, an_append_of_what_another_leader_cut_is_not_sent);
 	tcase_add_test(all, an_append_before_the_cut_is_sent);
 	tcase_add_test(all, an_image_takes_back_every_append);

@@ -325,7 +325,7 @@ START_TEST(a_probe_hears_only_the_answer_to_itself)
 	core_start(&one);
 	core_lead(&one);
 	check_progress(0, 7);
-	for (uint64_t index = 1; index <= 8; index++) {
+	for (uint64_t index = 1; index <= 7; index++) {
 		if (index == 6)
 			continue;
 		say_refusal(&one, 2, index, index - 1, 1);

@@ -58,10 +58,11 @@ static void propose_many(unsigned int count)
 static void expect_same(void)
 {
 	uint64_t leader = wait_leader();
-	char terms[1 << 14];
+	char *terms;
 
 	net_tick_all(&net, 2);
-	strcpy(terms, core_terms(net_core(&net, leader)));
+	terms = strdup(core_terms(net_core(&net, leader)));
+	ck_assert_ptr_nonnull(terms);
 	for (uint64_t id = 1; id <= MEMBERS; id++) {
 		const struct raft_status *now = net_status(&net, id);
 
@@ -70,6 +71,7 @@ static void expect_same(void)
 				  net_core(&net, leader)->image.index);
 		ck_assert_str_eq(core_terms(net_core(&net, id)), terms);
 	}
+	free(terms);
 }
 
 START_TEST(all_make_progress_together)
