@@ -161,6 +161,7 @@ struct raft_options {
 	bool forwarding;
 	bool step_down_on_removal;
 	bool skip_conf_validation;
+	bool silent_votes; /* votes and refusals tell no commit, as in etcd */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	uint32_t entries_max; /* window of descriptors since the snapshot */
