@@ -246,8 +246,9 @@ void raft_ready(struct raft *raft, struct raft_ready *ret_ready)
 
 /*
  * The record for the ready that is taken now: a new one, or, when too many
- * wait for a disk that stalls, the newest again, under the new number. What
- * it withheld then waits for both.
+ * wait for a disk that stalls, the newest again. What it withheld then waits
+ * for both, under the number of the later one that has something to write:
+ * the disk answers no other.
  */
 static struct raft_record *next_record(struct raft *raft)
 {
@@ -265,9 +266,13 @@ static struct raft_record *next_record(struct raft *raft)
 static void fill_record(struct raft *raft, struct raft_record *record)
 {
 	struct raft_log *log = &raft->log;
+	bool sync = raft_must_sync(raft);
 
-	record->number = ++raft->number;
-	record->must_sync = raft_must_sync(raft) || record->must_sync;
+	raft->number++;
+	/* One that is taken again goes on waiting for a write that there is. */
+	if (sync || !record->must_sync)
+		record->number = raft->number;
+	record->must_sync = sync || record->must_sync;
 	record->term = raft->term;
 	record->handed_last = log->last;
 	record->last_index = 0;
