@@ -100,6 +100,28 @@ START_TEST(what_a_full_row_of_readies_withholds_waits_for_a_write_that_comes)
 }
 END_TEST
 
+/* Where neither asks before it votes, and one needs the other's vote. */
+START_TEST(a_candidate_that_is_behind_hears_of_the_newer_term)
+{
+	struct raft_message ask = {
+		.type = RAFT_MSG_VOTE, .from = 3, .to = 1, .term = 1};
+
+	ck_assert_int_eq(raft_campaign(raft), 0);
+	take();
+	raft_persisted(raft, ready.number, 0, 0);
+	ck_assert_int_eq(raft_campaign(raft), 0);
+	take();
+	raft_persisted(raft, ready.number, 0, 0);
+	ck_assert_int_eq(raft_receive(raft, &ask), 0);
+	raft_ready(raft, &ready);
+	ck_assert_uint_eq(ready.message_count, 1);
+	ck_assert_uint_eq(ready.messages[0].type, RAFT_MSG_VOTE_REPLY);
+	ck_assert_uint_eq(ready.messages[0].to, 3);
+	ck_assert_uint_eq(ready.messages[0].term, 2);
+	ck_assert(ready.messages[0].reject);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("raft_found");
@@ -111,6 +133,8 @@ int main(void)
 	tcase_add_test(
 		found,
 		what_a_full_row_of_readies_withholds_waits_for_a_write_that_comes);
+	tcase_add_test(found,
+		       a_candidate_that_is_behind_hears_of_the_newer_term);
 	suite_add_tcase(suite, found);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
