@@ -1,6 +1,6 @@
 /*
- * The core's inside, shared by the files of raft/ and looked into by the
- * script runner. No one else includes it.
+ * The core's inside, shared by the files of raft/ and looked into by tests: the
+ * script runner, exploration. No one else includes it.
  *
  * One struct raft, in the caller's memory; arrays behind it. Files by idea:
  *
