@@ -193,6 +193,8 @@ bool raft_send_append(struct raft *raft, struct raft_progress *progress,
 void raft_broadcast_append(struct raft *raft);
 void raft_broadcast_heartbeat(struct raft *raft);
 bool raft_maybe_commit(struct raft *raft);
+/* Entries that follow each other, of rising terms, no newer than the sender. */
+bool raft_append_fits(const struct raft_message *append);
 int raft_receive_append(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 int raft_receive_append_reply(struct raft *raft,
@@ -245,8 +247,10 @@ void raft_lease(const struct raft *raft, struct raft_lease *ret_lease);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress);
-int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
-	__attribute__((warn_unused_result));
+/* An image that can be, with a configuration that can be. */
+bool raft_snapshot_fits(const struct raft_message *message);
+void raft_receive_snapshot(struct raft *raft,
+			   const struct raft_message *message);
 void raft_snapshot_durable(struct raft *raft, uint64_t index);
 
 /* ready.c: what apply took, also through a snapshot. */

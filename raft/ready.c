@@ -246,8 +246,8 @@ void raft_ready(struct raft *raft, struct raft_ready *ret_ready)
 
 /*
  * The record for the ready that is taken now: a new one, or, when too many
- * wait for a disk that stalls, the newest again, under the new number. What
- * it withheld then waits for both.
+ * wait for a disk that stalls, the newest again, under the number of the last
+ * of its writes. What it withheld then waits for all of them.
  */
 static struct raft_record *next_record(struct raft *raft)
 {
@@ -265,9 +265,13 @@ static struct raft_record *next_record(struct raft *raft)
 static void fill_record(struct raft *raft, struct raft_record *record)
 {
 	struct raft_log *log = &raft->log;
+	bool sync = raft_must_sync(raft);
 
-	record->number = ++raft->number;
-	record->must_sync = raft_must_sync(raft) || record->must_sync;
+	raft->number++;
+	/* A record that is used again keeps the number of its last write. */
+	if (sync || !record->must_sync)
+		record->number = raft->number;
+	record->must_sync = sync || record->must_sync;
 	record->term = raft->term;
 	record->handed_last = log->last;
 	record->last_index = 0;
@@ -384,6 +388,8 @@ void raft_advance(struct raft *raft)
 		(void)raft_ready_accept(raft); /* settle() finds it */
 	}
 	settle(raft);
+	/* Confirmed reads for which this one had no room come next. */
+	raft_reads_confirm(raft);
 	if (raft->append_missed && raft->role == RAFT_LEADER) {
 		raft->append_missed = false;
 		raft_broadcast_append(raft);

@@ -53,16 +53,23 @@ static void restore(struct raft *raft, const struct raft_snapshot *snapshot)
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
 }
 
-int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
+bool raft_snapshot_fits(const struct raft_message *message)
+{
+	const struct raft_snapshot *snapshot = message->snapshot;
+
+	return snapshot && snapshot->index != 0 &&
+	       snapshot->term <= message->term &&
+	       snapshot->conf.voter_count > 0 &&
+	       raft_conf_is_valid(&snapshot->conf);
+}
+
+void raft_receive_snapshot(struct raft *raft,
+			   const struct raft_message *message)
 {
 	const struct raft_snapshot *snapshot = message->snapshot;
 	struct raft_message reply = {0};
 
 	assert(raft->role == RAFT_FOLLOWER);
-	if (snapshot->index == 0 || snapshot->term > message->term ||
-	    snapshot->conf.voter_count == 0 ||
-	    !raft_conf_is_valid(&snapshot->conf))
-		return RAFT_EINVALID;
 	reply.type = RAFT_MSG_APPEND_REPLY;
 	reply.to = message->from;
 	if (snapshot->index <= raft->log.commit) {
@@ -76,7 +83,6 @@ int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
 		reply.log_index = raft->log.last;
 	}
 	raft_send(raft, &reply);
-	return 0;
 }
 
 void raft_snapshot_durable(struct raft *raft, uint64_t index)

@@ -91,7 +91,8 @@ static int step_from_leader(struct raft *raft,
 		return raft_receive_append(raft, message);
 	if (message->type == RAFT_MSG_HEARTBEAT)
 		return raft_receive_heartbeat(raft, message);
-	return raft_receive_snapshot(raft, message);
+	raft_receive_snapshot(raft, message);
+	return 0;
 }
 
 static int step_propose(struct raft *raft, const struct raft_message *message)
@@ -185,7 +186,10 @@ static bool is_malformed(const struct raft *raft,
 		return true;
 	if (message->entry_count > 0 && !message->entries)
 		return true;
-	return message->type == RAFT_MSG_SNAPSHOT && !message->snapshot;
+	if (message->type == RAFT_MSG_APPEND)
+		return !raft_append_fits(message);
+	return message->type == RAFT_MSG_SNAPSHOT &&
+	       !raft_snapshot_fits(message);
 }
 
 int raft_receive(struct raft *raft, const struct raft_message *message)
