@@ -176,6 +176,9 @@ enum raft_conf_error raft_conf_enter(struct raft_conf_state *conf,
 	err = change_all(&next, changes, &anew);
 	if (err != RAFT_CONF_OK)
 		return err;
+	/* While it is joint nothing else changes, so it can be left, too. */
+	if (next.learner_count + next.learner_next_count > RAFT_MEMBERS_MAX)
+		return RAFT_CONF_FULL;
 	next.auto_leave = auto_leave;
 	*conf = next;
 	*fresh = anew;

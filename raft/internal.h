@@ -169,6 +169,12 @@ void raft_reduce_uncommitted(struct raft *raft, uint64_t payload);
 int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 	__attribute__((warn_unused_result));
 
+/*
+ * A leader asks to leave a joint configuration that is to be left by itself,
+ * once all changes are applied: with every apply and every tick.
+ */
+void raft_leave_joint(struct raft *raft);
+
 /* election.c */
 void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader);
 bool raft_promotable(const struct raft *raft);

@@ -17,8 +17,6 @@
  */
 #include "raft/internal.h"
 
-#include "raft/entry.h"
-
 #include <assert.h>
 
 static struct raft_message *withheld_slot(struct raft *raft, uint64_t at)
@@ -417,18 +415,11 @@ void raft_persisted(struct raft *raft, uint64_t number, uint64_t index,
 
 void raft_applied_to(struct raft *raft, uint64_t index)
 {
-	const struct raft_entry leave = {.kind = ENTRY_CONF_V2};
 	struct raft_log *log = &raft->log;
-	int err;
 
 	if (index > log->applied)
 		raft_reduce_uncommitted(raft, raft_log_applied_to(log, index));
-	if (!raft->conf.auto_leave || index < raft->pending_conf ||
-	    raft->role != RAFT_LEADER)
-		return;
-	/* Refused while leadership is handed over; the next apply asks again. */
-	err = raft_propose_lead(raft, &leave);
-	(void)err;
+	raft_leave_joint(raft);
 }
 
 void raft_applied(struct raft *raft, uint64_t index)

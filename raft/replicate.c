@@ -182,6 +182,7 @@ void raft_tick_leader(struct raft *raft)
 		if (raft->role == RAFT_LEADER)
 			raft_transfer_abort(raft);
 	}
+	raft_leave_joint(raft);
 	if (raft->role != RAFT_LEADER ||
 	    raft->heartbeat_elapsed < raft->options.heartbeat_ticks)
 		return;

@@ -145,6 +145,37 @@ START_TEST(leaving_fails_when_the_learners_would_not_fit)
 }
 END_TEST
 
+/* A configuration that cannot be left would stay joint for ever. */
+START_TEST(none_is_entered_that_could_not_be_left)
+{
+	struct raft_conf_state conf = {.voters = {1, 2, 3}, .voter_count = 3};
+	struct raft_conf_changes changes = {.count = 2};
+	struct raft_conf_state before;
+	struct raft_conf_fresh fresh;
+
+	conf.learner_count = RAFT_MEMBERS_MAX - 1;
+	for (unsigned int i = 0; i < conf.learner_count; i++)
+		conf.learners[i] = 10 + i;
+	before = conf;
+	for (unsigned int i = 0; i < changes.count; i++) {
+		changes.changes[i].id = 2 + i;
+		changes.changes[i].type = RAFT_ADD_LEARNER;
+	}
+	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
+			 RAFT_CONF_FULL);
+	ck_assert_mem_eq(&conf, &before, sizeof(conf));
+	/* With room for both it is entered, and left. */
+	conf.learner_count--;
+	conf.learners[conf.learner_count] = 0;
+	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
+			 RAFT_CONF_OK);
+	ck_assert_uint_eq(conf.learner_next_count, 2);
+	ck_assert_int_eq(raft_conf_leave(&conf), RAFT_CONF_OK);
+	ck_assert_uint_eq(conf.learner_count, RAFT_MEMBERS_MAX);
+	ck_assert(raft_conf_is_valid(&conf));
+}
+END_TEST
+
 START_TEST(a_member_removed_and_added_again_starts_anew)
 {
 	struct raft_conf_state conf = {.voters = {1, 2}, .voter_count = 2};
@@ -208,6 +239,7 @@ int main(void)
 	tcase_add_test(all, malformed_changes_are_refused);
 	tcase_add_test(all, a_full_configuration_takes_no_more);
 	tcase_add_test(all, leaving_fails_when_the_learners_would_not_fit);
+	tcase_add_test(all, none_is_entered_that_could_not_be_left);
 	tcase_add_test(all, a_member_removed_and_added_again_starts_anew);
 	tcase_add_test(all, impossible_configurations_are_noticed);
 	suite_add_tcase(suite, all);
