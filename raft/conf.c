@@ -176,7 +176,7 @@ enum raft_conf_error raft_conf_enter(struct raft_conf_state *conf,
 	err = change_all(&next, changes, &anew);
 	if (err != RAFT_CONF_OK)
 		return err;
-	/* While it is joint nothing else changes, so it can be left, too. */
+	/* Joint, no change is taken but to leave: that must be possible. */
 	if (next.learner_count + next.learner_next_count > RAFT_MEMBERS_MAX)
 		return RAFT_CONF_FULL;
 	next.auto_leave = auto_leave;
@@ -196,8 +196,7 @@ enum raft_conf_error raft_conf_leave(struct raft_conf_state *conf)
 		fits = add_id(next.learners, &next.learner_count,
 			      conf->learners_next[i]) &&
 		       fits;
-	if (!fits)
-		return RAFT_CONF_FULL;
+	assert(fits);
 	memset(next.learners_next, 0, sizeof(next.learners_next));
 	next.learner_next_count = 0;
 	memset(next.outgoing, 0, sizeof(next.outgoing));
@@ -252,7 +251,9 @@ bool raft_conf_is_valid(const struct raft_conf_state *conf)
 			return false;
 	if (conf->outgoing_count == 0)
 		return !conf->auto_leave;
-	return conf->voter_count > 0;
+	return conf->voter_count > 0 &&
+	       conf->learner_count + conf->learner_next_count <=
+		       RAFT_MEMBERS_MAX;
 }
 
 static void put_u64(uint8_t *at, uint64_t value)

@@ -178,6 +178,9 @@ int raft_hup(struct raft *raft, bool forced)
 		return 0;
 	if (!raft_promotable(raft) || has_unapplied_conf(raft))
 		return RAFT_EINVALID;
+	/* There is no term after this one. */
+	if (raft->term >= RAFT_COUNT_MAX)
+		return RAFT_EINVALID;
 	if (!forced && raft_is_promised(raft))
 		return RAFT_EINVALID;
 	if (pre)
@@ -312,6 +315,10 @@ void raft_receive_vote_reply(struct raft *raft,
 	if (raft->role != RAFT_CANDIDATE && raft->role != RAFT_PRE_CANDIDATE)
 		return;
 	if (message->type != wanted || !from)
+		return;
+	/* A grant is of the term that was asked about: an earlier one is not. */
+	if (wanted == RAFT_MSG_PRE_VOTE_REPLY && !message->reject &&
+	    message->term != raft->term + 1)
 		return;
 	if (from->vote == RAFT_VOTE_NONE)
 		from->vote = message->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;

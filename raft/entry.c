@@ -30,7 +30,7 @@ void entry_seal(void *entry)
 	uint8_t *payload = (uint8_t *)entry + ENTRY_HEADER_SIZE;
 
 	memcpy(&header, entry, sizeof(header));
-	assert(header.size <= ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE);
+	assert(header.size <= ENTRY_PAYLOAD_MAX);
 	assert(header.kind >= 1 && header.kind <= ENTRY_KIND_MAX);
 	header.header_crc = 0;
 	header.payload_crc = crc32c(0, payload, header.size);
@@ -60,7 +60,7 @@ void entry_stamp(void *entry, uint64_t index, uint64_t term)
 /* Whether the fields, apart from checksums, may be so. */
 static bool header_fits(const struct entry_header *header, size_t room)
 {
-	if (header->size > ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE)
+	if (header->size > ENTRY_PAYLOAD_MAX)
 		return false;
 	if (entry_size(header->size) > room)
 		return false;

@@ -36,6 +36,7 @@ enum entry_limits {
 	ENTRY_FORMAT = 1,
 	ENTRY_HEADER_SIZE = 64,
 	ENTRY_SIZE_MAX = 2 << 20, /* header and padding included */
+	ENTRY_PAYLOAD_MAX = ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE,
 };
 
 enum entry_kind {

@@ -10,6 +10,7 @@
  *   propose.c   proposals, and what a leader appends itself
  *   election.c  roles, terms, votes
  *   step.c      a message comes in: terms first, then by type
+ *   check.c     whether a correct member could have sent it
  *   replicate.c appends and heartbeats, both sides
  *   progress.c  one member as the leader sees it
  *   quorum.c    majorities
@@ -193,25 +194,29 @@ bool raft_quorum_active(struct raft *raft);
 int raft_step(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 
+/* check.c */
+/* A shape that no correct member sends. */
+bool raft_is_malformed(const struct raft *raft,
+		       const struct raft_message *message);
+/* A claim that cannot be, by what is known here. */
+bool raft_contradicts(const struct raft *raft,
+		      const struct raft_message *message);
+bool raft_snapshot_fits(const struct raft_snapshot *snapshot);
+
 /* replicate.c */
 bool raft_send_append(struct raft *raft, struct raft_progress *progress,
 		      bool if_empty);
 void raft_broadcast_append(struct raft *raft);
 void raft_broadcast_heartbeat(struct raft *raft);
 bool raft_maybe_commit(struct raft *raft);
-/* Entries that follow each other, of rising terms, no newer than the sender. */
-bool raft_append_fits(const struct raft_message *append);
-int raft_receive_append(struct raft *raft, const struct raft_message *message)
-	__attribute__((warn_unused_result));
-int raft_receive_append_reply(struct raft *raft,
-			      const struct raft_message *message)
-	__attribute__((warn_unused_result));
-int raft_receive_heartbeat(struct raft *raft,
-			   const struct raft_message *message)
-	__attribute__((warn_unused_result));
-int raft_receive_heartbeat_reply(struct raft *raft,
-				 const struct raft_message *message)
-	__attribute__((warn_unused_result));
+/* What these four and raft_receive_snapshot() are given has passed check.c. */
+void raft_receive_append(struct raft *raft, const struct raft_message *message);
+void raft_receive_append_reply(struct raft *raft,
+			       const struct raft_message *message);
+void raft_receive_heartbeat(struct raft *raft,
+			    const struct raft_message *message);
+void raft_receive_heartbeat_reply(struct raft *raft,
+				  const struct raft_message *message);
 /* The newest heartbeat round that a quorum has answered. */
 uint64_t raft_quorum_round(const struct raft *raft);
 void raft_tick_leader(struct raft *raft);
@@ -253,8 +258,6 @@ void raft_lease(const struct raft *raft, struct raft_lease *ret_lease);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress);
-/* An image that can be, with a configuration that can be. */
-bool raft_snapshot_fits(const struct raft_message *message);
 void raft_receive_snapshot(struct raft *raft,
 			   const struct raft_message *message);
 void raft_snapshot_durable(struct raft *raft, uint64_t index);

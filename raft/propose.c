@@ -157,6 +157,8 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 
 	assert(raft && entry && ret_index && ret_term);
 	raft_touch(raft);
+	if (entry->size > ENTRY_PAYLOAD_MAX)
+		return RAFT_EINVALID;
 	if (raft->role == RAFT_LEADER) {
 		err = raft_propose_lead(raft, entry);
 		if (err != 0)

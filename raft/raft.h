@@ -26,6 +26,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Terms and indexes stay below: whatever is added to one, none overflows. */
+#define RAFT_COUNT_MAX ((uint64_t)1 << 62)
+
 enum raft_limits {
 	RAFT_MEMBERS_MAX = 16, /* in one configuration half, learners too */
 	RAFT_CONTEXT_MAX = 16, /* bytes of a ReadIndex context */
@@ -248,7 +251,9 @@ int raft_campaign(struct raft *raft) __attribute__((warn_unused_result));
  * *ret_term are what the caller stamps into the bytes (entry_stamp) before
  * they go anywhere; when it was forwarded *ret_index is 0 and the outbox
  * holds a PROPOSE message that names the entry by `data`. A refusal is one
- * of the RAFT_EDROPPED_* codes: the entry was definitely not appended.
+ * of the RAFT_EDROPPED_* codes, or RAFT_EINVALID for an entry that is larger
+ * than any or a change of membership that is none: the entry was definitely
+ * not appended.
  */
 int raft_propose(struct raft *raft, const struct raft_entry *entry,
 		 uint64_t *ret_index, uint64_t *ret_term)

@@ -53,16 +53,6 @@ static void restore(struct raft *raft, const struct raft_snapshot *snapshot)
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
 }
 
-bool raft_snapshot_fits(const struct raft_message *message)
-{
-	const struct raft_snapshot *snapshot = message->snapshot;
-
-	return snapshot && snapshot->index != 0 &&
-	       snapshot->term <= message->term &&
-	       snapshot->conf.voter_count > 0 &&
-	       raft_conf_is_valid(&snapshot->conf);
-}
-
 void raft_receive_snapshot(struct raft *raft,
 			   const struct raft_message *message)
 {
@@ -105,7 +95,7 @@ void raft_offer_snapshot(struct raft *raft,
 {
 	assert(raft && snapshot);
 	assert(snapshot->index <= raft->log.applying);
-	assert(raft_conf_is_valid(&snapshot->conf));
+	assert(raft_snapshot_fits(snapshot));
 	raft->offer = *snapshot;
 }
 
