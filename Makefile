@@ -353,6 +353,13 @@ EXPLORE_SEEDS = 1
 explore: build/explore
 	build/explore $(SEED) $(STEPS) $(EXPLORE_SEEDS) $(if $(TRACE),--trace)
 
+# Not recursion, but a script that compiles copies of raft/ with one fault each.
+MUTATE =
+## mutate: break the core; some test must notice each fault: MUTATE=pattern
+.PHONY: mutate
+mutate: release-units build/raft-scripts build/explore
+	@tests/mutate/run --built '$(MUTATE)'
+
 ## demo: install what is missing and see it work
 .PHONY: demo
 demo: setup $(call programs,release)

@@ -47,10 +47,9 @@ static void clear_votes(struct raft *raft)
 		raft->progress[raft->order[i]].vote = RAFT_VOTE_NONE;
 }
 
-void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader)
+void raft_become_follower(struct raft *raft, uint64_t term)
 {
 	reset(raft, term);
-	raft->leader = leader;
 	raft->role = RAFT_FOLLOWER;
 }
 
@@ -346,5 +345,5 @@ void raft_receive_vote_reply(struct raft *raft,
 	if (result == RAFT_VOTE_WON)
 		win(raft);
 	else if (result == RAFT_VOTE_LOST)
-		raft_become_follower(raft, raft->term, 0);
+		raft_become_follower(raft, raft->term);
 }

@@ -160,7 +160,7 @@ void raft_broadcast_heartbeat(struct raft *raft)
 static void check_quorum(struct raft *raft)
 {
 	if (!raft_quorum_active(raft)) {
-		raft_become_follower(raft, raft->term, 0);
+		raft_become_follower(raft, raft->term);
 		return;
 	}
 	for (unsigned int i = 0; i < raft->progress_count; i++) {
