@@ -337,7 +337,7 @@ FORMATTED = $(wildcard $(foreach d,raft wal shm daemon daemon/store bench \
 format:
 	$(CLANG_FORMAT) -i $(FORMATTED)
 
-## coverage: lines that the unit tests reach, file by file
+## coverage: lines and branches that the unit tests reach; raft/ has a bar
 .PHONY: coverage
 coverage: coverage-units
 	@GCOV='$(GCOV)' tests/run --built coverage

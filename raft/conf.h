@@ -14,6 +14,9 @@
  *        u8   type       enum raft_conf_change_type
  *        u8   [7]        0
  *   then the shell's own bytes (addresses, names), which the core ignores
+ *
+ * Invariant: ids rise in each list, what is beyond a list's count is zero, so
+ * equal configurations are equal bytes; a change is made whole or not at all.
  */
 #ifndef RAFT_CONF_H
 #define RAFT_CONF_H

@@ -69,10 +69,12 @@ static void become_candidate(struct raft *raft)
  */
 static void tell_commit(const struct raft *raft, struct raft_message *message)
 {
+	bool known = raft_log_term(&raft->log, raft->log.commit,
+				   &message->commit_term);
+
+	/* It is in the window, or just before it. */
+	assert(known);
 	message->commit = raft->log.commit;
-	/* The entry at commit is in the window, or just before it. */
-	if (!raft_log_term(&raft->log, message->commit, &message->commit_term))
-		message->commit = 0;
 }
 
 /* The same index and term name the same entry, here and there (§5.3). */
@@ -292,19 +294,32 @@ bool raft_quorum_active(struct raft *raft)
 /*
  * Others alone may make a majority. But a leader whose own vote is not
  * durable could forget the term, win it again after a crash, and put other
- * entries in the place of those that it sent.
+ * entries in the place of those that it sent. And who was made a learner, or
+ * removed, since it asked for votes does not lead.
  */
 static bool own_vote_counts(const struct raft *raft)
 {
 	const struct raft_progress *self =
 		raft_find_const(raft, raft->options.id);
 
-	return self && self->vote == RAFT_VOTE_YES;
+	return self && !self->learner && self->vote == RAFT_VOTE_YES;
+}
+
+static void win(struct raft *raft)
+{
+	if (raft->role == RAFT_PRE_CANDIDATE) {
+		become_candidate(raft);
+		ask_votes(raft, false, false);
+	} else if (own_vote_counts(raft)) {
+		become_leader(raft);
+		raft_broadcast_append(raft);
+	}
 }
 
 void raft_receive_vote_reply(struct raft *raft,
 			     const struct raft_message *message)
 {
+	enum raft_vote_result result;
 	struct raft_progress *from = raft_find(raft, message->from);
 	uint8_t wanted = raft->role == RAFT_PRE_CANDIDATE
 				 ? RAFT_MSG_PRE_VOTE_REPLY
@@ -315,26 +330,15 @@ void raft_receive_vote_reply(struct raft *raft,
 		return;
 	if (message->type != wanted || !from)
 		return;
-	/* A grant is of the term that was asked about: an earlier one is not. */
+	/* A grant is for one term: it says nothing of what is asked now. */
 	if (wanted == RAFT_MSG_PRE_VOTE_REPLY && !message->reject &&
 	    message->term != raft->term + 1)
 		return;
 	if (from->vote == RAFT_VOTE_NONE)
 		from->vote = message->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;
-	switch (count_votes(raft, false)) {
-	case RAFT_VOTE_WON:
-		if (raft->role == RAFT_PRE_CANDIDATE) {
-			become_candidate(raft);
-			ask_votes(raft, false, false);
-		} else if (own_vote_counts(raft)) {
-			become_leader(raft);
-			raft_broadcast_append(raft);
-		}
-		break;
-	case RAFT_VOTE_LOST:
+	result = count_votes(raft, false);
+	if (result == RAFT_VOTE_WON)
+		win(raft);
+	else if (result == RAFT_VOTE_LOST)
 		raft_become_follower(raft, raft->term);
-		break;
-	case RAFT_VOTE_PENDING:
-		break;
-	}
 }

@@ -1,10 +1,13 @@
 /*
- * Sealing, stamping and checking of an entry's bytes; the format is at the
- * head of entry.h.
+ * Sealing, stamping and checking of an entry's bytes (DESIGN §4); the format
+ * is at the head of entry.h.
  *
  * Two checksums, made at two places: the origin seals the payload when it
  * closes the batch, the leader stamps index and term and seals the header,
  * which covers the payload's checksum. Whoever reads checks both.
+ *
+ * Invariant: no byte of an entry, padding included, is without a checksum or
+ * a required value; and what is checked is within the room that was given.
  */
 #include "raft/entry.h"
 

@@ -1,6 +1,6 @@
 /*
- * The core's inside, shared by the files of raft/ and looked into by the
- * script runner. No one else includes it.
+ * The core's inside, shared by the files of raft/ and looked into by what
+ * tests them: scripts, explorer, unit tests. No one else includes it.
  *
  * One struct raft, in the caller's memory; arrays behind it. Files by idea:
  *
@@ -17,6 +17,10 @@
  *   conf.c      membership, member.c the one in force
  *   read.c      linearizable reads, lease.c the lease, transfer.c handing
  *               over leadership, snapshot.c images, status.c what is shown
+ *
+ * The fields are the paper's Figure 2, and what its chapters add. Invariant:
+ * every array ends with its limit given at birth, and nothing points outside
+ * of the memory given, but entries at bytes that were lent.
  */
 #ifndef RAFT_INTERNAL_H
 #define RAFT_INTERNAL_H
@@ -169,7 +173,6 @@ void raft_append_own(struct raft *raft, uint32_t kind);
 void raft_reduce_uncommitted(struct raft *raft, uint64_t payload);
 int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 	__attribute__((warn_unused_result));
-
 /*
  * A leader asks to leave a joint configuration that is to be left by itself,
  * once all changes are applied: with every apply and every tick.

@@ -18,6 +18,10 @@
  * raft_ready(), then do what it says, then raft_advance(). Later, when the
  * disk answers, raft_persisted(number, index, term); when the state machine
  * did its work, raft_applied(index).
+ *
+ * Invariant: the five properties of the paper's Figure 3, whatever of their
+ * messages is lost, doubled or late and whenever members stop. Nothing that a
+ * peer sends ends in an assertion; misuse by the shell does.
  */
 #ifndef RAFT_RAFT_H
 #define RAFT_RAFT_H
@@ -262,6 +266,12 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 /* Why the last change of membership was refused (RAFT_ECONF_REFUSED). */
 const char *raft_refusal(const struct raft *raft);
 
+/*
+ * A message from a peer. RAFT_EINVALID: no correct member sends it;
+ * RAFT_EUNKNOWN_PEER: an answer by who is no member; neither changed anything.
+ * Other codes tell what became of a PROPOSE or READ_INDEX that was passed on,
+ * as of raft_propose() and raft_read_index().
+ */
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 /*

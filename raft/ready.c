@@ -57,8 +57,9 @@ static void outbox_put(struct raft *raft, const struct raft_message *message)
 
 /*
  * Acknowledgements of this member to itself that follow each other become
- * one, of entries first_index .. log_index; one of an older term, which no
- * longer counts, gives way.
+ * one, of entries first_index .. log_index. Nothing else to itself is found
+ * before one, and none of another term: who leads has written its vote, and
+ * all that was withheld before.
  */
 static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 {
@@ -67,14 +68,12 @@ static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 	if (raft->withheld_end == raft->withheld_taken)
 		return false;
 	last = withheld_slot(raft, raft->withheld_end - 1);
-	if (last->to != raft->options.id || last->type != RAFT_MSG_APPEND_REPLY)
+	if (last->to != raft->options.id)
 		return false;
-	if (last->term == message->term) {
-		assert(last->log_index + 1 == message->log_index);
-		last->log_index = message->log_index;
-	} else {
-		*last = *message;
-	}
+	assert(last->type == RAFT_MSG_APPEND_REPLY);
+	assert(last->term == message->term);
+	assert(last->log_index + 1 == message->log_index);
+	last->log_index = message->log_index;
 	return true;
 }
 

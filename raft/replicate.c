@@ -347,6 +347,7 @@ void raft_receive_append_reply(struct raft *raft,
 {
 	struct raft_progress *progress = raft_find(raft, reply->from);
 
+	/* Its own write may come when it is a member no more. */
 	if (raft->role != RAFT_LEADER || !progress)
 		return;
 	progress->recent_active = true;
@@ -361,7 +362,8 @@ void raft_receive_heartbeat_reply(struct raft *raft,
 {
 	struct raft_progress *progress = raft_find(raft, reply->from);
 
-	if (raft->role != RAFT_LEADER || !progress)
+	assert(progress);
+	if (raft->role != RAFT_LEADER)
 		return;
 	progress->recent_active = true;
 	progress->paused = false;

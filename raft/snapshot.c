@@ -27,6 +27,9 @@ bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress)
 	if (raft->offer.index <= progress->match ||
 	    raft->offer.index + 1 < raft->log.first)
 		return false;
+	/* One that was never handed out would never be reported, either. */
+	if (raft->outbox_count == raft->options.messages_max)
+		return false;
 	progress->snapshot = raft->offer;
 	raft_progress_snapshot(progress, raft->offer.index);
 	message.type = RAFT_MSG_SNAPSHOT;
@@ -80,11 +83,12 @@ void raft_snapshot_durable(struct raft *raft, uint64_t index)
 	struct raft_log *log = &raft->log;
 
 	/* A newer image may have come meanwhile; it speaks for both. */
-	if (!log->incoming_set || log->incoming.index != index)
+	if (log->incoming.index != index)
 		return;
+	assert(log->incoming_set);
+	assert(index > raft->offer.index);
 	log->incoming_set = false;
-	if (index > raft->offer.index)
-		raft->offer = log->incoming;
+	raft->offer = log->incoming;
 	log->applying = index;
 	log->applied = index;
 	raft_applied_to(raft, index);

@@ -9,6 +9,7 @@
 
 #include <check.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -314,6 +315,25 @@ const struct raft_status *core_status(const struct core *core)
 	return &now;
 }
 
+/* Puts words behind each other, with a space between. */
+static void say(char text[RIG_TEXT], size_t *at, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void say(char text[RIG_TEXT], size_t *at, const char *format, ...)
+{
+	va_list args;
+	int size;
+
+	if (*at > 0)
+		text[(*at)++] = ' ';
+	va_start(args, format);
+	size = vsnprintf(&text[*at], RIG_TEXT - *at, format, args);
+	va_end(args);
+	ck_assert_int_gt(size, 0);
+	*at += (size_t)size;
+	ck_assert_uint_lt(*at + 1, RIG_TEXT);
+}
+
 const char *core_terms(const struct core *core)
 {
 	static char text[RIG_TEXT];
@@ -321,12 +341,8 @@ const char *core_terms(const struct core *core)
 	size_t at = 0;
 
 	text[0] = '\0';
-	for (uint64_t i = now->first_index; i <= now->last_index; i++) {
-		ck_assert_uint_lt(at + 24, sizeof(text));
-		at += (size_t)sprintf(&text[at], "%s%" PRIu64,
-				      at > 0 ? " " : "",
-				      raft_entry_at(core->raft, i)->term);
-	}
+	for (uint64_t i = now->first_index; i <= now->last_index; i++)
+		say(text, &at, "%" PRIu64, raft_entry_at(core->raft, i)->term);
 	return text;
 }
 
@@ -386,13 +402,11 @@ const char *core_appends(const struct core *core, uint64_t to)
 
 		if (m->type != RAFT_MSG_APPEND || m->to != to)
 			continue;
-		ck_assert_uint_lt(at + 48, sizeof(text));
-		at += (size_t)sprintf(&text[at], "%s", at > 0 ? " " : "");
 		if (m->entry_count == 0)
-			at += (size_t)sprintf(&text[at], "%" PRIu64 "+", last);
+			say(text, &at, "%" PRIu64 "+", last);
 		else
-			at += (size_t)sprintf(&text[at], "%" PRIu64 "-%" PRIu64,
-					      m->first_index, last);
+			say(text, &at, "%" PRIu64 "-%" PRIu64, m->first_index,
+			    last);
 	}
 	return text;
 }

@@ -109,30 +109,44 @@ struct raft_conf_changes conf_change(uint8_t type, uint64_t id)
 		.count = 1, .changes = {{.id = id, .type = type}}};
 }
 
-static size_t put_ids(char *text, const char *name, const uint64_t *ids,
-		      uint8_t count)
-{
-	size_t at = 0;
+struct words {
+	char text[SAY_TEXT];
+	size_t size;
+};
 
-	if (count > 0)
-		at = (size_t)sprintf(text, "%s", name);
-	for (unsigned int i = 0; i < count; i++)
-		at += (size_t)sprintf(&text[at], i > 0 ? " %llu" : "%llu",
-				      (unsigned long long)ids[i]);
-	return at;
+static void put(struct words *words, const char *text)
+{
+	size_t size = strlen(text);
+
+	ck_assert_uint_lt(words->size + size, sizeof(words->text));
+	memcpy(&words->text[words->size], text, size + 1);
+	words->size += size;
+}
+
+static void put_ids(struct words *words, const char *name, const uint64_t *ids,
+		    uint8_t count)
+{
+	char number[24];
+
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(number, sizeof(number), "%llu",
+			 (unsigned long long)ids[i]);
+		put(words, i > 0 ? " " : name);
+		put(words, number);
+	}
 }
 
 const char *conf_words(const struct raft_conf_state *conf)
 {
-	static char text[SAY_TEXT];
-	size_t at = put_ids(text, "", conf->voters, conf->voter_count);
+	static struct words words;
 
-	at += put_ids(&text[at], ", learner ", conf->learners,
-		      conf->learner_count);
-	at += put_ids(&text[at], ", out ", conf->outgoing,
-		      conf->outgoing_count);
-	at += put_ids(&text[at], ", next ", conf->learners_next,
-		      conf->learner_next_count);
-	strcpy(&text[at], conf->auto_leave ? ", auto" : "");
-	return text;
+	words = (struct words){0};
+	put_ids(&words, "", conf->voters, conf->voter_count);
+	put_ids(&words, ", learner ", conf->learners, conf->learner_count);
+	put_ids(&words, ", out ", conf->outgoing, conf->outgoing_count);
+	put_ids(&words, ", next ", conf->learners_next,
+		conf->learner_next_count);
+	if (conf->auto_leave)
+		put(&words, ", auto");
+	return words.text;
 }

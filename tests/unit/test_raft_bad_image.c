@@ -166,6 +166,10 @@ START_TEST(an_image_of_nothing_is_refused)
 	struct raft_snapshot image = good_image();
 
 	role_all_refuse(&one, message_of(NULL));
+	image.index = 0;
+	image.term = 0;
+	role_all_refuse(&one, message_of(&image));
+	image = good_image();
 	image.conf = (struct raft_conf_state){0};
 	role_all_refuse(&one, message_of(&image));
 	/* A member may be born that way: it waits to be told who votes. */

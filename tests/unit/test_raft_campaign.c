@@ -103,6 +103,7 @@ END_TEST
 
 START_TEST(a_vote_puts_the_timeout_off_and_a_refusal_does_not)
 {
+	one.hard.term = 1;
 	core_start(&one);
 	for (unsigned int i = 0; i < CORE_ELECTION - 1; i++)
 		raft_tick(one.raft);
@@ -116,6 +117,30 @@ START_TEST(a_vote_puts_the_timeout_off_and_a_refusal_does_not)
 				.type = RAFT_MSG_VOTE, .from = 3, .term = 1});
 	ck_assert_uint_eq(status()->vote, 2);
 	ck_assert_uint_le(ticks_until_campaign(), CORE_ELECTION);
+}
+END_TEST
+
+/* Whoever asks for votes already goes on with that. */
+START_TEST(only_a_follower_campaigns_because_it_is_told_to)
+{
+	one.options.pre_vote = _i == 1;
+	core_start(&one);
+	ck_assert_int_eq(raft_campaign(one.raft), 0);
+	core_settle(&one);
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_TIMEOUT_NOW,
+					      .from = 2,
+					      .term = 1});
+	core_settle(&one);
+	/* A pre-candidate becomes a follower first, by the newer term. */
+	ck_assert_uint_eq(status()->role, RAFT_CANDIDATE);
+	ck_assert_uint_eq(status()->term, _i == 1 ? 2 : 1);
+	ck_assert_uint_eq(core_sent(&one, RAFT_MSG_VOTE, 0), _i == 1 ? 2 : 0);
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_TIMEOUT_NOW,
+					      .from = 2,
+					      .term = status()->term});
+	core_settle(&one);
+	ck_assert_uint_eq(status()->term, _i == 1 ? 2 : 1);
+	ck_assert_uint_eq(one.mail_count, 0);
 }
 END_TEST
 
@@ -276,6 +301,39 @@ START_TEST(a_pre_vote_asks_about_the_next_term_and_writes_nothing)
 }
 END_TEST
 
+/* So that every run sends the same in the same order. */
+START_TEST(members_are_listed_by_rising_id)
+{
+	const struct raft_conf_changes learners = {
+		.count = 3,
+		.changes = {{.id = 9, .type = RAFT_ADD_LEARNER},
+			    {.id = 3, .type = RAFT_ADD_LEARNER},
+			    {.id = 7, .type = RAFT_ADD_LEARNER}},
+	};
+	struct raft *raft;
+
+	core_init(&one, 1, 1);
+	core_start(&one);
+	core_lead(&one);
+	ck_assert_int_eq(core_propose_conf(&one, &learners), 0);
+	core_settle(&one);
+	ck_assert_uint_eq(status()->conf.learner_count, 3);
+	ck_assert_uint_eq(status()->conf.learners[0], 3);
+	ck_assert_uint_eq(status()->conf.learners[1], 7);
+	ck_assert_uint_eq(status()->conf.learners[2], 9);
+	ck_assert_uint_eq(one.mail[0].message.to, 3);
+	ck_assert_uint_eq(one.mail[1].message.to, 7);
+	ck_assert_uint_eq(one.mail[2].message.to, 9);
+	/* Of another order it is not one. */
+	one.saved.conf.voters[0] = 2;
+	one.saved.conf.voters[1] = 1;
+	one.saved.conf.voter_count = 2;
+	ck_assert_int_eq(raft_init(&raft, &one.options, &one.hard, &one.saved,
+				   one.memory),
+			 RAFT_EINVALID);
+}
+END_TEST
+
 static void add_tests(TCase *all)
 {
 	tcase_add_test(all,
@@ -283,6 +341,8 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, the_timeout_is_drawn_anew_for_each_term);
 	tcase_add_test(all, each_word_of_the_leader_puts_the_timeout_off);
 	tcase_add_test(all, a_vote_puts_the_timeout_off_and_a_refusal_does_not);
+	tcase_add_loop_test(
+		all, only_a_follower_campaigns_because_it_is_told_to, 0, 2);
 	tcase_add_loop_test(all, who_is_no_voter_does_not_campaign, 0, 2);
 	tcase_add_test(all,
 		       who_leaves_with_the_outgoing_half_campaigns_until_then);
@@ -292,6 +352,7 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, a_campaign_asks_each_voter_and_no_learner);
 	tcase_add_test(all,
 		       a_pre_vote_asks_about_the_next_term_and_writes_nothing);
+	tcase_add_test(all, members_are_listed_by_rising_id);
 }
 
 int main(void)

@@ -84,6 +84,13 @@ START_TEST(malformed_changes_are_refused)
 				 RAFT_EINVALID);
 		bytes[i] = 0;
 	}
+	for (unsigned int i = 17; i < 24; i++) {
+		bytes[i] = 1; /* reserved */
+		ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)),
+				 RAFT_EINVALID);
+		bytes[i] = 0;
+	}
+	ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)), 0);
 	bytes[16] = RAFT_ADD_LEARNER + 1; /* type */
 	ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)),
 			 RAFT_EINVALID);
@@ -96,6 +103,9 @@ START_TEST(malformed_changes_are_refused)
 			 RAFT_EINVALID);
 	bytes[0] = 0;
 	ck_assert_int_eq(decode(ENTRY_CONF_V1, bytes, raft_conf_size(1)), 0);
+	bytes[1] = 0;
+	ck_assert_int_eq(decode(ENTRY_CONF_V1, bytes, raft_conf_size(1)),
+			 RAFT_EINVALID);
 }
 END_TEST
 
@@ -120,6 +130,57 @@ START_TEST(a_full_configuration_takes_no_more)
 	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
 			 RAFT_CONF_OK);
 	ck_assert(raft_conf_is_valid(&conf));
+}
+END_TEST
+
+/* Whichever of the two does not fit, and whatever else is asked for. */
+START_TEST(of_changes_that_do_not_all_fit_none_is_made)
+{
+	static const uint8_t types[] = {RAFT_ADD_VOTER, RAFT_ADD_LEARNER};
+	struct raft_conf_state full = {0};
+
+	for (unsigned int i = 0; i < RAFT_MEMBERS_MAX; i++) {
+		full.voters[i] = 1 + i;
+		full.learners[i] = 101 + i;
+	}
+	full.voter_count = RAFT_MEMBERS_MAX;
+	full.learner_count = RAFT_MEMBERS_MAX;
+	for (unsigned int i = 0; i < 8; i++) {
+		struct raft_conf_state conf = full;
+		struct raft_conf_changes changes = {.count = 2};
+		struct raft_conf_fresh fresh;
+
+		changes.changes[0].type = types[i % 2];
+		changes.changes[0].id = 200;
+		changes.changes[1].type = types[i / 2 % 2];
+		/* Another one too many, or one that is there already. */
+		changes.changes[1].id = i < 4 ? 201 : 1 + 100 * (i / 2 % 2);
+		ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
+				 RAFT_CONF_FULL);
+		ck_assert_mem_eq(&conf, &full, sizeof(conf));
+	}
+}
+END_TEST
+
+START_TEST(a_joint_configuration_has_voters_in_both_halves)
+{
+	struct raft_conf_state conf = {.voters = {1}, .voter_count = 1};
+	struct raft_conf_state none = {.learners = {1}, .learner_count = 1};
+	struct raft_conf_changes changes = {.count = 1};
+	struct raft_conf_state before = conf;
+	struct raft_conf_fresh fresh;
+
+	changes.transition = RAFT_TRANSITION_EXPLICIT;
+	changes.changes[0].id = 1;
+	changes.changes[0].type = RAFT_REMOVE;
+	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
+			 RAFT_CONF_REMOVED_ALL);
+	ck_assert_mem_eq(&conf, &before, sizeof(conf));
+	before = none;
+	changes.changes[0].type = RAFT_ADD_VOTER;
+	ck_assert_int_eq(raft_conf_change(&none, &changes, &fresh),
+			 RAFT_CONF_NO_VOTERS);
+	ck_assert_mem_eq(&none, &before, sizeof(none));
 }
 END_TEST
 
@@ -150,37 +211,6 @@ START_TEST(a_joint_configuration_that_could_not_be_left_is_not_entered)
 	ck_assert(raft_conf_is_valid(&conf));
 	ck_assert_uint_eq(conf.learner_count, RAFT_MEMBERS_MAX);
 	ck_assert_uint_eq(conf.learners[0], 2);
-}
-END_TEST
-
-/* A configuration that cannot be left would stay joint for ever. */
-START_TEST(none_is_entered_that_could_not_be_left)
-{
-	struct raft_conf_state conf = {.voters = {1, 2, 3}, .voter_count = 3};
-	struct raft_conf_changes changes = {.count = 2};
-	struct raft_conf_state before;
-	struct raft_conf_fresh fresh;
-
-	conf.learner_count = RAFT_MEMBERS_MAX - 1;
-	for (unsigned int i = 0; i < conf.learner_count; i++)
-		conf.learners[i] = 10 + i;
-	before = conf;
-	for (unsigned int i = 0; i < changes.count; i++) {
-		changes.changes[i].id = 2 + i;
-		changes.changes[i].type = RAFT_ADD_LEARNER;
-	}
-	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
-			 RAFT_CONF_FULL);
-	ck_assert_mem_eq(&conf, &before, sizeof(conf));
-	/* With room for both it is entered, and left. */
-	conf.learner_count--;
-	conf.learners[conf.learner_count] = 0;
-	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
-			 RAFT_CONF_OK);
-	ck_assert_uint_eq(conf.learner_next_count, 2);
-	ck_assert_int_eq(raft_conf_leave(&conf), RAFT_CONF_OK);
-	ck_assert_uint_eq(conf.learner_count, RAFT_MEMBERS_MAX);
-	ck_assert(raft_conf_is_valid(&conf));
 }
 END_TEST
 
@@ -247,6 +277,8 @@ int main(void)
 	tcase_add_test(all, malformed_changes_are_refused);
 	tcase_add_test(all, a_full_configuration_takes_no_more);
 	tcase_add_test(all, none_is_entered_that_could_not_be_left);
+	tcase_add_test(all, of_changes_that_do_not_all_fit_none_is_made);
+	tcase_add_test(all, a_joint_configuration_has_voters_in_both_halves);
 	tcase_add_test(
 		all,
 		a_joint_configuration_that_could_not_be_left_is_not_entered);

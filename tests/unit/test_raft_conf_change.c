@@ -216,20 +216,48 @@ START_TEST(a_removed_leader_takes_nothing_more)
 }
 END_TEST
 
-START_TEST(a_removed_leader_may_step_down_at_once)
+START_TEST(a_leader_that_votes_no_more_may_step_down_at_once)
 {
-	one.options.step_down_on_removal = true;
-	core_start(&one);
+	static const struct {
+		uint8_t type;
+		const char *words;
+	} rows[] = {{RAFT_REMOVE, "2 3"}, {RAFT_ADD_LEARNER, "2 3, learner 1"}};
+
+	for (unsigned int i = 0; i < 2; i++) {
+		core_release(&one);
+		core_init(&one, 1, 3);
+		one.options.step_down_on_removal = true;
+		core_start(&one);
+		core_lead(&one);
+		commit_all();
+		ck_assert_int_eq(propose(rows[i].type, 1), 0);
+		commit_all();
+		ck_assert_str_eq(words(), rows[i].words);
+		ck_assert_uint_eq(status()->role, RAFT_FOLLOWER);
+		ck_assert_uint_eq(status()->leader, 0);
+		ck_assert_uint_eq(status()->term, 1);
+		ck_assert_int_eq(core_propose(&one, 8),
+				 RAFT_EDROPPED_NO_LEADER);
+		ck_assert_int_eq(raft_campaign(one.raft), RAFT_EINVALID);
+	}
+}
+END_TEST
+
+/* It does not count itself any more. */
+START_TEST(a_demoted_leader_may_lead_on)
+{
 	core_lead(&one);
 	commit_all();
-	ck_assert_int_eq(propose(RAFT_REMOVE, 1), 0);
+	ck_assert_int_eq(propose(RAFT_ADD_LEARNER, 1), 0);
 	commit_all();
-	ck_assert_str_eq(words(), "2 3");
-	ck_assert_uint_eq(status()->role, RAFT_FOLLOWER);
-	ck_assert_uint_eq(status()->leader, 0);
-	ck_assert_uint_eq(status()->term, 1);
-	ck_assert_int_eq(core_propose(&one, 8), RAFT_EDROPPED_NO_LEADER);
-	ck_assert_int_eq(raft_campaign(one.raft), RAFT_EINVALID);
+	ck_assert_str_eq(words(), "2 3, learner 1");
+	ck_assert_uint_eq(status()->role, RAFT_LEADER);
+	ck_assert_int_eq(core_propose(&one, 8), 0);
+	core_settle(&one);
+	core_acknowledge(&one, 2, 3);
+	ck_assert_uint_eq(status()->commit, 2);
+	core_acknowledge(&one, 3, 3);
+	ck_assert_uint_eq(status()->commit, 3);
 }
 END_TEST
 
@@ -301,7 +329,8 @@ int main(void)
 	tcase_add_test(all, the_last_voter_is_not_removed);
 	tcase_add_test(all, a_new_voter_counts_as_heard_at_first);
 	tcase_add_test(all, a_removed_leader_takes_nothing_more);
-	tcase_add_test(all, a_removed_leader_may_step_down_at_once);
+	tcase_add_test(all, a_leader_that_votes_no_more_may_step_down_at_once);
+	tcase_add_test(all, a_demoted_leader_may_lead_on);
 	tcase_add_test(all, no_campaign_before_a_committed_change_is_applied);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);

@@ -125,6 +125,37 @@ START_TEST(an_append_that_found_no_room_goes_after_those_before_it)
 }
 END_TEST
 
+/* Member 2 cannot begin with entries: it refuses what comes after nothing. */
+START_TEST(an_image_that_found_no_room_goes_after_the_next_answer)
+{
+	const struct raft_message refusal = {.type = RAFT_MSG_APPEND_REPLY,
+					     .from = 2,
+					     .term = 1,
+					     .reject = true};
+
+	core_init(&lead, 1, 3);
+	lead.options.inflight_max = 200;
+	core_start(&lead);
+	core_lead(&lead);
+	core_acknowledge(&lead, 3, 1);
+	core_settle(&lead);
+	core_compact(&lead);
+	propose(150, 8);
+	core_give(&lead, refusal);
+	/* Nothing is under way to it that could be reported. */
+	ck_assert_uint_eq(core_progress(&lead, 2)->state, RAFT_PROBE);
+	core_settle(&lead);
+	ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_SNAPSHOT, 2), 0);
+	raft_tick(lead.raft);
+	core_settle(&lead);
+	core_answer_beat(&lead, 2);
+	core_settle(&lead);
+	ck_assert_uint_eq(
+		core_message(&lead, RAFT_MSG_SNAPSHOT, 2)->snapshot->index, 1);
+	ck_assert_uint_eq(core_progress(&lead, 2)->state, RAFT_SNAPSHOT);
+}
+END_TEST
+
 START_TEST(the_uncommitted_tail_is_counted_until_it_is_applied)
 {
 	lead.options.uncommitted_size_max = 1024;
@@ -195,6 +226,8 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, a_full_window_opens_for_the_oldest_answer_only);
 	tcase_add_test(all,
 		       an_append_that_found_no_room_goes_after_those_before_it);
+	tcase_add_test(all,
+		       an_image_that_found_no_room_goes_after_the_next_answer);
 	tcase_add_test(all,
 		       the_uncommitted_tail_is_counted_until_it_is_applied);
 	tcase_add_test(all,

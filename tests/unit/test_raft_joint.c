@@ -67,6 +67,10 @@ START_TEST(is_left_by_itself_once_it_is_applied)
 	ck_assert_uint_eq(status()->last_index, 3);
 	ck_assert_uint_eq(raft_entry_at(one.raft, 3)->kind, ENTRY_CONF_V2);
 	ck_assert_uint_eq(raft_entry_at(one.raft, 3)->size, 0);
+	/* Once: neither time nor what is applied meanwhile asks again. */
+	raft_tick(one.raft);
+	raft_applied(one.raft, 2);
+	ck_assert_uint_eq(status()->last_index, 3);
 	commit();
 	ck_assert_str_eq(words(), "1 2 4");
 	ck_assert_uint_eq(status()->applied, 3);
@@ -110,6 +114,31 @@ START_TEST(a_demoted_voter_votes_until_it_is_left)
 	commit();
 	ck_assert_str_eq(words(), "1 2, learner 3");
 	ck_assert(core_progress(&one, 3)->learner);
+}
+END_TEST
+
+/* Under the same id there is another member: nothing is known of its log. */
+START_TEST(a_member_replaced_in_one_change_starts_anew)
+{
+	struct raft_conf_changes renew = {
+		.count = 2,
+		.changes = {{.id = 4, .type = RAFT_REMOVE},
+			    {.id = 4, .type = RAFT_ADD_VOTER}},
+	};
+	struct raft_conf_changes learner = conf_change(RAFT_ADD_LEARNER, 4);
+
+	lead();
+	ck_assert_int_eq(core_propose_conf(&one, &learner), 0);
+	commit();
+	core_acknowledge(&one, 4, 2);
+	ck_assert_uint_eq(core_progress(&one, 4)->match, 2);
+	ck_assert_int_eq(core_propose_conf(&one, &renew), 0);
+	core_settle(&one);
+	core_acknowledge(&one, 2, 3);
+	core_settle(&one);
+	ck_assert_str_eq(words(), "1 2 3 4, out 1 2 3, auto");
+	ck_assert_uint_eq(core_progress(&one, 4)->match, 0);
+	ck_assert(!core_progress(&one, 4)->learner);
 }
 END_TEST
 
@@ -202,6 +231,7 @@ int main(void)
 	tcase_add_test(all, is_left_by_itself_once_it_is_applied);
 	tcase_add_test(all, is_left_when_asked);
 	tcase_add_test(all, a_demoted_voter_votes_until_it_is_left);
+	tcase_add_test(all, a_member_replaced_in_one_change_starts_anew);
 	tcase_add_test(all, a_new_leader_leaves_what_it_found);
 	tcase_add_test(all, is_left_after_a_transfer_came_to_nothing);
 	tcase_add_test(all, is_left_when_a_full_log_has_room_again);

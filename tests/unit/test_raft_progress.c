@@ -1,6 +1,6 @@
 /*
  * What a leader knows of the others and what it sends them for it: probing,
- * replicating, waiting for an image; heartbeats and their answers.
+ * replicating, waiting for an image.
  */
 #include "tests/unit/support_raft.h"
 
@@ -221,6 +221,20 @@ START_TEST(who_is_unreachable_is_probed_from_its_match)
 }
 END_TEST
 
+START_TEST(who_has_everything_does_not_stay_in_probe)
+{
+	replicate();
+	raft_report_unreachable(lead.raft, 2);
+	tick_beat();
+	core_answer_beat(&lead, 2);
+	core_settle(&lead);
+	ck_assert_str_eq(core_appends(&lead, 2), "1+");
+	core_acknowledge(&lead, 2, 1);
+	ck_assert_uint_eq(core_progress(&lead, 2)->state, RAFT_REPLICATE);
+	ck_assert_uint_eq(core_progress(&lead, 2)->next, 2);
+}
+END_TEST
+
 START_TEST(each_member_is_released_by_its_own_answer)
 {
 	become_leader(3);
@@ -291,127 +305,6 @@ START_TEST(an_answer_moves_next_and_match)
 }
 END_TEST
 
-START_TEST(a_heartbeat_commits_no_further_than_the_match)
-{
-	static const uint64_t terms[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0};
-	const struct raft_message *beat;
-
-	core_init(&lead, 1, 3);
-	lead.saved.index = 1000;
-	lead.saved.term = 1;
-	core_load(&lead, terms);
-	core_start(&lead);
-	core_lead(&lead);
-	tick_beat();
-	beat = core_message(&lead, RAFT_MSG_HEARTBEAT, 2);
-	ck_assert_uint_eq(beat->commit, 0);
-	core_acknowledge(&lead, 2, 1005);
-	core_acknowledge(&lead, 3, 1011);
-	tick_beat();
-	ck_assert_uint_eq(core_status(&lead)->commit, 1011);
-	beat = core_message(&lead, RAFT_MSG_HEARTBEAT, 2);
-	ck_assert_uint_eq(beat->commit, 1005);
-	ck_assert_uint_eq(beat->term, 2);
-	ck_assert_uint_eq(beat->log_index, 0);
-	ck_assert_uint_eq(beat->log_term, 0);
-	ck_assert_uint_eq(beat->entry_count, 0);
-	beat = core_message(&lead, RAFT_MSG_HEARTBEAT, 3);
-	ck_assert_uint_eq(beat->commit, 1011);
-	ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_HEARTBEAT, 0), 2);
-}
-END_TEST
-
-START_TEST(only_a_leader_sends_heartbeats)
-{
-	core_init(&lead, 1, 3);
-	core_start(&lead);
-	tick_beat();
-	ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_HEARTBEAT, 0), 0);
-	ck_assert_int_eq(raft_campaign(lead.raft), 0);
-	core_settle(&lead);
-	ck_assert_uint_eq(core_status(&lead)->role, RAFT_CANDIDATE);
-	tick_beat();
-	ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_HEARTBEAT, 0), 0);
-	core_give(&lead, (struct raft_message){
-				 .type = RAFT_MSG_VOTE_REPLY,
-				 .from = 2,
-				 .term = 1,
-			 });
-	tick_beat();
-	ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_HEARTBEAT, 2), 1);
-	ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_HEARTBEAT, 3), 1);
-}
-END_TEST
-
-START_TEST(heartbeats_come_as_often_as_they_are_asked_for)
-{
-	lead.options.heartbeat_ticks = 3;
-	core_start(&lead);
-	core_lead(&lead);
-	for (unsigned int i = 1; i <= 9; i++) {
-		tick_beat();
-		ck_assert_uint_eq(core_sent(&lead, RAFT_MSG_HEARTBEAT, 2),
-				  i % 3 == 0);
-	}
-}
-END_TEST
-
-/* A member of term 2 whose log is 1 2 3, the first two committed. */
-static void follow(void)
-{
-	static const uint64_t terms[] = {1, 2, 3, 0};
-
-	core_init(&lead, 1, 2);
-	core_load(&lead, terms);
-	lead.hard.commit = 2;
-	core_start(&lead);
-	core_settle(&lead);
-	ck_assert_uint_eq(core_status(&lead)->applied, 2);
-}
-
-START_TEST(a_heartbeat_moves_commit_forth_and_never_back)
-{
-	const uint64_t commit = _i == 0 ? 3 : 1;
-	const struct raft_message *reply;
-
-	follow();
-	core_give(&lead, (struct raft_message){.type = RAFT_MSG_HEARTBEAT,
-					       .from = 2,
-					       .term = 3,
-					       .commit = commit,
-					       .round = 17});
-	core_settle(&lead);
-	ck_assert_uint_eq(core_status(&lead)->commit, _i == 0 ? 3 : 2);
-	ck_assert_uint_eq(core_status(&lead)->applied, _i == 0 ? 3 : 2);
-	ck_assert_uint_eq(core_status(&lead)->leader, 2);
-	ck_assert_uint_eq(lead.mail_count, 1);
-	reply = core_message(&lead, RAFT_MSG_HEARTBEAT_REPLY, 2);
-	ck_assert_uint_eq(reply->round, 17);
-	ck_assert_uint_eq(reply->term, 3);
-}
-END_TEST
-
-START_TEST(answers_are_answered_with_entries_while_there_are_any)
-{
-	become_leader(2);
-	propose(2);
-	core_settle(&lead);
-	for (unsigned int i = 0; i < 2; i++) {
-		tick_beat();
-		core_answer_beat(&lead, 2);
-		core_settle(&lead);
-		ck_assert_str_eq(core_appends(&lead, 2), "1-3");
-	}
-	core_acknowledge(&lead, 2, 3);
-	core_settle(&lead);
-	ck_assert_str_eq(core_appends(&lead, 2), "3+");
-	tick_beat();
-	core_answer_beat(&lead, 2);
-	core_settle(&lead);
-	ck_assert_str_eq(core_appends(&lead, 2), "");
-}
-END_TEST
-
 static void add_tests(TCase *all)
 {
 	tcase_add_test(all, a_leader_counts_itself_as_far_as_its_disk_goes);
@@ -423,16 +316,10 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, each_proposal_is_sent_at_once_while_replicating);
 	tcase_add_test(all, nothing_is_sent_to_who_waits_for_an_image);
 	tcase_add_test(all, who_is_unreachable_is_probed_from_its_match);
+	tcase_add_test(all, who_has_everything_does_not_stay_in_probe);
 	tcase_add_test(all, each_member_is_released_by_its_own_answer);
 	tcase_add_loop_test(all, an_answer_moves_next_and_match, 0,
 			    sizeof(answers) / sizeof(answers[0]));
-	tcase_add_test(all, a_heartbeat_commits_no_further_than_the_match);
-	tcase_add_test(all, only_a_leader_sends_heartbeats);
-	tcase_add_test(all, heartbeats_come_as_often_as_they_are_asked_for);
-	tcase_add_loop_test(all, a_heartbeat_moves_commit_forth_and_never_back,
-			    0, 2);
-	tcase_add_test(all,
-		       answers_are_answered_with_entries_while_there_are_any);
 }
 
 int main(void)

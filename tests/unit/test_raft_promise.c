@@ -167,6 +167,45 @@ START_TEST(a_stuck_candidate_ends_the_lease_and_gains_no_vote_by_it)
 }
 END_TEST
 
+/* A stray refusal of a newer term makes it forget the leader, no promise. */
+START_TEST(a_promise_lasts_an_election_timeout_and_no_longer)
+{
+	const struct raft_message ask = {
+		.type = _i == 0 ? RAFT_MSG_VOTE : RAFT_MSG_PRE_VOTE,
+		.from = 3,
+		.term = 6,
+	};
+	const uint8_t answer =
+		_i == 0 ? RAFT_MSG_VOTE_REPLY : RAFT_MSG_PRE_VOTE_REPLY;
+	struct core *one = net_core(&net, 1);
+
+	one->options.check_quorum = true;
+	one->options.lease = true;
+	core_start(one);
+	core_give(one, (struct raft_message){.type = RAFT_MSG_HEARTBEAT,
+					     .from = 2,
+					     .term = 1});
+	core_give(one, (struct raft_message){.type = RAFT_MSG_VOTE_REPLY,
+					     .from = 2,
+					     .term = 5,
+					     .reject = true});
+	ck_assert_uint_eq(core_status(one)->leader, 0);
+	core_settle(one);
+	for (unsigned int i = 0; i < CORE_ELECTION; i++) {
+		core_give(one, ask);
+		ck_assert_int_eq(raft_campaign(one->raft), RAFT_EINVALID);
+		core_settle(one);
+		ck_assert_uint_eq(one->mail_count, 0);
+		ck_assert_uint_eq(core_status(one)->vote, 0);
+		raft_tick(one->raft);
+	}
+	core_give(one, ask);
+	core_settle(one);
+	ck_assert(!core_message(one, answer, 3)->reject);
+	ck_assert_uint_eq(core_status(one)->vote, _i == 0 ? 3 : 0);
+}
+END_TEST
+
 static void add_tests(TCase *all)
 {
 	tcase_add_loop_test(
@@ -175,6 +214,8 @@ static void add_tests(TCase *all)
 	tcase_add_loop_test(all,
 			    who_restarts_elects_no_one_before_the_lease_ends, 0,
 			    VARIANTS);
+	tcase_add_loop_test(
+		all, a_promise_lasts_an_election_timeout_and_no_longer, 0, 2);
 	tcase_add_loop_test(
 		all, a_stuck_candidate_ends_the_lease_and_gains_no_vote_by_it,
 		0, VARIANTS);

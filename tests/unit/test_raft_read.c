@@ -263,6 +263,29 @@ START_TEST(both_halves_confirm_a_read)
 }
 END_TEST
 
+START_TEST(a_smaller_quorum_confirms_what_waits)
+{
+	struct raft_conf_changes remove = conf_change(RAFT_REMOVE, 2);
+
+	core_release(&one);
+	core_init(&one, 1, 2);
+	core_start(&one);
+	lead();
+	ck_assert_int_eq(core_propose_conf(&one, &remove), 0);
+	core_settle(&one);
+	core_acknowledge(&one, 2, 2);
+	ck_assert(core_take(&one));
+	ck_assert_uint_eq(one.ready.apply_last, 2);
+	ck_assert_int_eq(ask(7), 0);
+	ck_assert(core_take(&one));
+	ck_assert_uint_eq(one.read_count, 0);
+	core_apply(&one);
+	ck_assert_str_eq(conf_words(&core_status(&one)->conf), "1");
+	ck_assert(core_take(&one));
+	ck_assert(core_was_read(&one, 7, 2));
+}
+END_TEST
+
 START_TEST(there_is_room_again_when_reads_are_served_or_forgotten)
 {
 	one.options.reads_max = 2;
@@ -374,6 +397,7 @@ int main(void)
 	tcase_add_test(all, reads_asked_together_share_a_round);
 	tcase_add_test(all, late_and_doubled_answers_confirm_nothing_newer);
 	tcase_add_test(all, both_halves_confirm_a_read);
+	tcase_add_test(all, a_smaller_quorum_confirms_what_waits);
 	tcase_add_test(all,
 		       there_is_room_again_when_reads_are_served_or_forgotten);
 	tcase_add_test(all,

@@ -102,6 +102,29 @@ START_TEST(a_follower_passes_proposals_on)
 }
 END_TEST
 
+/* Index and term are the leader's to give, whatever was there before. */
+START_TEST(what_is_passed_on_has_no_place_yet)
+{
+	struct raft_entry entry = core_entry(9, 9);
+	const struct raft_message *message;
+	uint64_t index = 7, term = 7;
+
+	core_start(&one);
+	ck_assert_int_eq(say_beat(&one, 2, 1, 0), 0);
+	ck_assert_int_eq(raft_propose(one.raft, &entry, &index, &term), 0);
+	ck_assert_uint_eq(index, 0);
+	ck_assert_uint_eq(term, 0);
+	core_settle(&one);
+	message = core_message(&one, RAFT_MSG_PROPOSE, 2);
+	ck_assert_uint_eq(message->term, 0);
+	ck_assert_uint_eq(message->entry_count, 1);
+	ck_assert_uint_eq(message->entries[0].index, 0);
+	ck_assert_uint_eq(message->entries[0].term, 0);
+	ck_assert_uint_eq(message->entries[0].size, 8);
+	ck_assert_uint_eq(core_status(&one)->last_index, 0);
+}
+END_TEST
+
 /* A log of terms 1 2 is sent an append, in term 3. */
 START_TEST(a_follower_takes_what_follows_its_log)
 {
@@ -275,6 +298,10 @@ START_TEST(late_answers_move_nothing_back)
 	check_progress(1, 5);
 	core_acknowledge(&one, 2, 3);
 	check_progress(3, 5);
+	/* Nothing is sent twice for it, only what is committed now. */
+	core_settle(&one);
+	ck_assert_uint_eq(core_message(&one, RAFT_MSG_APPEND, 2)->entry_count,
+			  0);
 	/* Older acknowledgements, and refusals of what it has by now. */
 	core_acknowledge(&one, 2, 2);
 	check_progress(3, 5);
@@ -289,6 +316,27 @@ START_TEST(late_answers_move_nothing_back)
 	say_refusal(&one, 2, 2, 1, 1);
 	say_refusal(&one, 2, 3, 0, 0);
 	check_progress(3, 4);
+}
+END_TEST
+
+START_TEST(a_probe_hears_only_the_answer_to_itself)
+{
+	core_load(&one, (uint64_t[]){1, 1, 1, 1, 1, 1, 0});
+	core_start(&one);
+	core_lead(&one);
+	check_progress(0, 7);
+	for (uint64_t index = 1; index <= 7; index++) {
+		if (index == 6)
+			continue;
+		say_refusal(&one, 2, index, index - 1, 1);
+		check_progress(0, 7);
+	}
+	core_settle(&one);
+	ck_assert_uint_eq(core_sent(&one, RAFT_MSG_APPEND, 2), 0);
+	say_refusal(&one, 2, 6, 3, 1);
+	check_progress(0, 4);
+	core_settle(&one);
+	ck_assert_uint_eq(core_message(&one, RAFT_MSG_APPEND, 2)->log_index, 3);
 }
 END_TEST
 
@@ -361,11 +409,13 @@ int main(void)
 	tcase_add_test(all, all_apply_the_same_in_the_same_order);
 	tcase_add_test(all, a_learner_gets_what_voters_get);
 	tcase_add_test(all, a_follower_passes_proposals_on);
+	tcase_add_test(all, what_is_passed_on_has_no_place_yet);
 	tcase_add_test(all, a_follower_takes_what_follows_its_log);
 	tcase_add_test(all, two_logs_are_compared_term_by_term);
 	tcase_add_test(all, a_follower_that_compacted_answers_from_what_it_has);
 	tcase_add_test(all, a_leader_that_compacted_sends_its_image);
 	tcase_add_test(all, late_answers_move_nothing_back);
+	tcase_add_test(all, a_probe_hears_only_the_answer_to_itself);
 	tcase_add_test(all, appends_the_other_way_round_cut_nothing);
 	tcase_add_test(all, a_stale_refusal_changes_nothing);
 	tcase_add_test(all, the_window_is_bounded_in_bytes);

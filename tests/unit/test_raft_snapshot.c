@@ -74,6 +74,7 @@ START_TEST(an_image_brings_index_and_term)
 	ck_assert_uint_eq(one.ready.snapshot->term, 3);
 	ck_assert_uint_eq(one.ready.hard.commit, 11);
 	ck_assert_uint_eq(one.ready.append_last, 0);
+	ck_assert_uint_eq(one.ready.apply_last, 0);
 	/* Acknowledged when it is durable. */
 	ck_assert_uint_eq(core_sent(&one, RAFT_MSG_APPEND_REPLY, 0), 0);
 	ck_assert(!raft_has_ready(one.raft));
@@ -326,6 +327,52 @@ START_TEST(what_was_being_applied_may_end_behind_an_image)
 }
 END_TEST
 
+/* What was handed out before it no longer counts among what is unapplied. */
+START_TEST(an_image_makes_room_to_apply)
+{
+	one.options.committed_size_max = 2 * entry_size(8);
+	core_start(&one);
+	append_all((uint64_t[]){1, 1, 1, 0}, 3);
+	ck_assert(core_take(&one));
+	core_persist(&one);
+	ck_assert(core_take(&one));
+	ck_assert_uint_eq(one.ready.apply_last, 2);
+	ck_assert_int_eq(give_image(9, 3), 0);
+	ck_assert_int_eq(say_append(&one,
+				    (struct raft_message){.from = 2,
+							  .term = 3,
+							  .log_index = 9,
+							  .log_term = 3,
+							  .commit = 12},
+				    (uint64_t[]){3, 3, 3, 0}),
+			 0);
+	ck_assert(core_take(&one));
+	raft_applied(one.raft, 2);
+	core_persist(&one);
+	ck_assert(core_take(&one));
+	ck_assert_uint_eq(one.ready.apply_first, 10);
+	ck_assert_uint_eq(one.ready.apply_last, 11);
+	core_apply(&one);
+	ck_assert(core_take(&one));
+	ck_assert_uint_eq(one.ready.apply_last, 12);
+}
+END_TEST
+
+START_TEST(an_image_that_came_is_one_to_send)
+{
+	core_start(&one);
+	ck_assert_int_eq(give_image(5, 2), 0);
+	core_settle(&one);
+	core_lead(&one);
+	say_refusal(&one, 3, 5, 0, 0);
+	core_settle(&one);
+	ck_assert_uint_eq(
+		core_message(&one, RAFT_MSG_SNAPSHOT, 3)->snapshot->index, 5);
+	ck_assert_uint_eq(
+		core_message(&one, RAFT_MSG_SNAPSHOT, 3)->snapshot->term, 2);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("raft, an image arrives");
@@ -344,6 +391,8 @@ int main(void)
 	tcase_add_test(all, a_crash_forgets_an_image_that_is_not_durable);
 	tcase_add_test(all, a_newer_image_speaks_for_both);
 	tcase_add_test(all, what_was_being_applied_may_end_behind_an_image);
+	tcase_add_test(all, an_image_makes_room_to_apply);
+	tcase_add_test(all, an_image_that_came_is_one_to_send);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

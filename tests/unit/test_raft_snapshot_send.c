@@ -92,15 +92,34 @@ START_TEST(a_failed_image_is_sent_again_after_a_heartbeat)
 	core_round(&one, 3);
 	ck_assert_uint_eq(images_sent(), 0);
 	raft_report_snapshot(one.raft, 3, false);
+	ck_assert_int_eq(core_propose(&one, 8), 0);
 	ck_assert_uint_eq(images_sent(), 0);
 	core_round(&one, 3);
 	ck_assert_uint_eq(images_sent(), 1);
 	/* It arrived: entries follow from behind it. */
 	core_acknowledge(&one, 3, 2);
-	ck_assert_int_eq(core_propose(&one, 8), 0);
 	core_settle(&one);
 	ck_assert_uint_eq(core_message(&one, RAFT_MSG_APPEND, 3)->first_index,
 			  3);
+}
+END_TEST
+
+START_TEST(an_image_that_arrived_is_built_upon_when_it_is_answered)
+{
+	lead_and_compact();
+	core_round(&one, 3);
+	ck_assert_uint_eq(images_sent(), 1);
+	raft_report_snapshot(one.raft, 3, true);
+	ck_assert_uint_eq(core_progress(&one, 3)->state, RAFT_PROBE);
+	ck_assert_uint_eq(core_progress(&one, 3)->next, 3);
+	ck_assert_int_eq(core_propose(&one, 8), 0);
+	core_settle(&one);
+	ck_assert_uint_eq(core_sent(&one, RAFT_MSG_APPEND, 3), 0);
+	core_round(&one, 3);
+	core_settle(&one);
+	ck_assert_uint_eq(core_message(&one, RAFT_MSG_APPEND, 3)->first_index,
+			  3);
+	ck_assert_uint_eq(core_progress(&one, 3)->match, 0);
 }
 END_TEST
 
@@ -131,12 +150,16 @@ START_TEST(no_image_that_does_not_reach_the_log)
 {
 	struct raft_snapshot newer;
 
+	one.saved.index = 3;
+	one.saved.term = 1;
+	one.hard.term = 1;
+	core_start(&one);
 	core_lead(&one);
-	core_acknowledge(&one, 2, 1);
+	core_acknowledge(&one, 2, 4);
 	core_settle(&one);
 	newer = one.image;
 	/* The log begins behind the only image there is. */
-	raft_compact(one.raft, 1);
+	raft_compact(one.raft, 4);
 	core_round(&one, 3);
 	ck_assert_uint_eq(images_sent(), 0);
 	ck_assert_uint_eq(core_progress(&one, 3)->state, RAFT_PROBE);
@@ -144,7 +167,7 @@ START_TEST(no_image_that_does_not_reach_the_log)
 	core_round(&one, 3);
 	ck_assert_uint_eq(images_sent(), 1);
 	ck_assert_uint_eq(
-		core_message(&one, RAFT_MSG_SNAPSHOT, 3)->snapshot->index, 1);
+		core_message(&one, RAFT_MSG_SNAPSHOT, 3)->snapshot->index, 4);
 }
 END_TEST
 
@@ -214,7 +237,6 @@ START_TEST(a_learner_catches_up_by_an_image)
 	ck_assert_uint_eq(net_status(&net, 2)->applied, 2);
 	ck_assert_str_eq(conf_words(&net_status(&net, 2)->conf),
 			 "1, learner 2");
-	/* Its own image is one to send, too, should it lead one day. */
 	ck_assert_uint_eq(net_core(&net, 2)->saved.index, 2);
 	ck_assert_uint_eq(net_core(&net, 2)->saved.term, 1);
 }
@@ -230,6 +252,8 @@ int main(void)
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_add_test(all, who_refuses_the_oldest_entry_gets_the_image);
 	tcase_add_test(all, a_failed_image_is_sent_again_after_a_heartbeat);
+	tcase_add_test(all,
+		       an_image_that_arrived_is_built_upon_when_it_is_answered);
 	tcase_add_test(all, no_image_for_a_member_that_is_silent);
 	tcase_add_test(all, no_image_that_does_not_reach_the_log);
 	tcase_add_test(all, an_image_that_came_too_late_is_followed_by_another);

@@ -111,6 +111,50 @@ START_TEST(waits_until_a_slow_member_has_all)
 }
 END_TEST
 
+START_TEST(waits_for_the_last_entry)
+{
+	struct core *lead = net_core(&net, 1);
+
+	ck_assert_int_eq(core_propose(lead, 8), 0);
+	ck_assert_int_eq(core_propose(lead, 8), 0);
+	ck_assert_int_eq(raft_transfer(lead->raft, 2), 0);
+	core_settle(lead);
+	core_acknowledge(lead, 2, 2);
+	core_settle(lead);
+	ck_assert_uint_eq(core_sent(lead, RAFT_MSG_TIMEOUT_NOW, 0), 0);
+	/* That another one has all is nothing to it. */
+	core_acknowledge(lead, 3, 3);
+	core_settle(lead);
+	ck_assert_uint_eq(core_sent(lead, RAFT_MSG_TIMEOUT_NOW, 0), 0);
+	core_acknowledge(lead, 2, 3);
+	core_settle(lead);
+	ck_assert_uint_eq(core_message(lead, RAFT_MSG_TIMEOUT_NOW, 2)->term, 1);
+}
+END_TEST
+
+START_TEST(only_a_follower_is_told_to_campaign)
+{
+	struct raft_message now = {
+		.type = RAFT_MSG_TIMEOUT_NOW, .from = 1, .to = 2, .term = 1};
+
+	net_isolate(&net, 2);
+	net_campaign(&net, 2);
+	ck_assert_uint_eq(net_status(&net, 2)->term, 2);
+	now.term = 2;
+	net_deliver(&net, now);
+	ck_assert_uint_eq(net_status(&net, 2)->role, RAFT_CANDIDATE);
+	ck_assert_uint_eq(net_status(&net, 2)->term, 2);
+	/* A leader goes on leading; no one could tell it. */
+	now.from = 3;
+	now.to = 1;
+	now.term = 1;
+	ck_assert_int_eq(raft_receive(net_core(&net, 1)->raft, &now),
+			 RAFT_EINVALID);
+	ck_assert_uint_eq(net_status(&net, 1)->role, RAFT_LEADER);
+	ck_assert_uint_eq(net_status(&net, 1)->term, 1);
+}
+END_TEST
+
 START_TEST(waits_until_an_image_is_there)
 {
 	net_isolate(&net, 3);
@@ -171,6 +215,8 @@ END_TEST
 
 START_TEST(is_given_up_after_an_election_timeout)
 {
+	/* Its own timeout begins with it. */
+	net_tick(&net, 1, CORE_ELECTION / 2);
 	offer_to_silent();
 	for (unsigned int i = 0; i < CORE_ELECTION - 1; i++) {
 		net_tick(&net, 1, 1);
@@ -310,6 +356,8 @@ int main(void)
 	tcase_add_test(all, a_follower_passes_the_wish_on);
 	tcase_add_test(all, overrules_pre_vote_check_quorum_and_lease);
 	tcase_add_test(all, waits_until_a_slow_member_has_all);
+	tcase_add_test(all, waits_for_the_last_entry);
+	tcase_add_test(all, only_a_follower_is_told_to_campaign);
 	tcase_add_test(all, waits_until_an_image_is_there);
 	tcase_add_test(all, to_itself_is_nothing);
 	tcase_add_test(all, not_to_a_member_that_does_not_vote);

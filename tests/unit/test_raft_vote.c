@@ -336,6 +336,31 @@ START_TEST(an_own_pre_vote_that_is_late_is_no_vote)
 }
 END_TEST
 
+START_TEST(the_first_answer_of_each_is_the_one_that_counts)
+{
+	core_init(&one, 1, 5);
+	become(RAFT_CANDIDATE);
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_VOTE_REPLY,
+					      .from = 2,
+					      .term = 1,
+					      .reject = true});
+	answer(RAFT_MSG_VOTE_REPLY, 2, 1);
+	answer(RAFT_MSG_VOTE_REPLY, 3, 1);
+	answer(RAFT_MSG_VOTE_REPLY, 3, 1);
+	ck_assert_uint_eq(status()->role, RAFT_CANDIDATE);
+	/* Who is no member has no vote. */
+	ck_assert_int_eq(
+		core_offer(&one,
+			   (struct raft_message){.type = RAFT_MSG_VOTE_REPLY,
+						 .from = 6,
+						 .term = 1}),
+		RAFT_EUNKNOWN_PEER);
+	ck_assert_uint_eq(status()->role, RAFT_CANDIDATE);
+	answer(RAFT_MSG_VOTE_REPLY, 4, 1);
+	ck_assert_uint_eq(status()->role, RAFT_LEADER);
+}
+END_TEST
+
 START_TEST(an_own_write_of_an_older_term_is_not_counted)
 {
 	const struct raft_entry other = core_entry(2, 2);
@@ -386,6 +411,7 @@ static void add_tests(TCase *all)
 		       an_own_vote_that_is_late_does_not_undo_a_lost_election);
 	tcase_add_test(all, nor_does_an_own_pre_vote);
 	tcase_add_test(all, an_own_pre_vote_that_is_late_is_no_vote);
+	tcase_add_test(all, the_first_answer_of_each_is_the_one_that_counts);
 	tcase_add_test(all, an_own_write_of_an_older_term_is_not_counted);
 }
 
