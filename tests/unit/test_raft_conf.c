@@ -276,7 +276,6 @@ int main(void)
 	tcase_add_test(all, nothing_at_all_leaves);
 	tcase_add_test(all, malformed_changes_are_refused);
 	tcase_add_test(all, a_full_configuration_takes_no_more);
-	tcase_add_test(all, none_is_entered_that_could_not_be_left);
 	tcase_add_test(all, of_changes_that_do_not_all_fit_none_is_made);
 	tcase_add_test(all, a_joint_configuration_has_voters_in_both_halves);
 	tcase_add_test(
