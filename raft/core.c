@@ -170,7 +170,7 @@ int raft_init(struct raft **ret_raft, const struct raft_options *options,
 	raft->term = hard->term;
 	raft->vote = hard->vote;
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
-	raft_become_follower(raft, hard->term, 0);
+	raft_become_follower(raft, hard->term);
 	raft->shown_hard.term = raft->term;
 	raft->shown_hard.vote = raft->vote;
 	raft->shown_hard.commit = raft->log.commit;

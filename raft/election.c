@@ -47,10 +47,9 @@ static void clear_votes(struct raft *raft)
 		raft->progress[raft->order[i]].vote = RAFT_VOTE_NONE;
 }
 
-void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader)
+void raft_become_follower(struct raft *raft, uint64_t term)
 {
 	reset(raft, term);
-	raft->leader = leader;
 	raft->role = RAFT_FOLLOWER;
 }
 
@@ -70,9 +69,12 @@ static void become_candidate(struct raft *raft)
  */
 static void tell_commit(const struct raft *raft, struct raft_message *message)
 {
-	bool known = raft_log_term(&raft->log, raft->log.commit,
-				   &message->commit_term);
+	bool known;
 
+	if (raft->options.silent_votes)
+		return;
+	known = raft_log_term(&raft->log, raft->log.commit,
+			      &message->commit_term);
 	/* It is in the window, or just before it. */
 	assert(known);
 	message->commit = raft->log.commit;
@@ -81,6 +83,8 @@ static void tell_commit(const struct raft *raft, struct raft_message *message)
 /* The same index and term name the same entry, here and there (§5.3). */
 static void learn_commit(struct raft *raft, const struct raft_message *message)
 {
+	if (raft->options.silent_votes)
+		return;
 	if (message->commit > raft->log.commit && raft->role != RAFT_LEADER &&
 	    raft_log_matches(&raft->log, message->commit, message->commit_term))
 		raft_log_commit_to(&raft->log, message->commit);
@@ -341,5 +345,5 @@ void raft_receive_vote_reply(struct raft *raft,
 	if (result == RAFT_VOTE_WON)
 		win(raft);
 	else if (result == RAFT_VOTE_LOST)
-		raft_become_follower(raft, raft->term, 0);
+		raft_become_follower(raft, raft->term);
 }

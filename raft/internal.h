@@ -180,7 +180,8 @@ int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 void raft_leave_joint(struct raft *raft);
 
 /* election.c */
-void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader);
+/* Its leader is not known yet: the first word of one tells. */
+void raft_become_follower(struct raft *raft, uint64_t term);
 bool raft_promotable(const struct raft *raft);
 int raft_hup(struct raft *raft, bool forced)
 	__attribute__((warn_unused_result));

@@ -21,12 +21,6 @@ static bool is_reply(uint8_t type)
 	       type == RAFT_MSG_READ_INDEX_REPLY;
 }
 
-static bool is_from_leader(uint8_t type)
-{
-	return type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT ||
-	       type == RAFT_MSG_SNAPSHOT;
-}
-
 static bool is_ask(uint8_t type)
 {
 	return type == RAFT_MSG_VOTE || type == RAFT_MSG_PRE_VOTE;
@@ -48,8 +42,7 @@ static bool meet_newer(struct raft *raft, const struct raft_message *message)
 	if (message->type == RAFT_MSG_PRE_VOTE ||
 	    (message->type == RAFT_MSG_PRE_VOTE_REPLY && !message->reject))
 		return true;
-	raft_become_follower(raft, message->term,
-			     is_from_leader(message->type) ? message->from : 0);
+	raft_become_follower(raft, message->term);
 	return true;
 }
 
@@ -69,8 +62,13 @@ static void meet_older(struct raft *raft, const struct raft_message *message)
 		 */
 		reply.type = RAFT_MSG_APPEND_REPLY;
 		raft_send(raft, &reply);
-	} else if (message->type == RAFT_MSG_PRE_VOTE) {
-		reply.type = RAFT_MSG_PRE_VOTE_REPLY;
+	} else if (message->type == RAFT_MSG_PRE_VOTE ||
+		   (message->type == RAFT_MSG_VOTE &&
+		    !raft->options.silent_votes)) {
+		/* Who needs this very vote must come to this term first. */
+		reply.type = message->type == RAFT_MSG_VOTE
+				     ? RAFT_MSG_VOTE_REPLY
+				     : RAFT_MSG_PRE_VOTE_REPLY;
 		reply.reject = true;
 		raft_send(raft, &reply);
 	}
@@ -82,7 +80,7 @@ static void step_from_leader(struct raft *raft,
 	/* Two leaders of one term cannot be. */
 	assert(raft->role != RAFT_LEADER);
 	if (raft->role != RAFT_FOLLOWER)
-		raft_become_follower(raft, message->term, message->from);
+		raft_become_follower(raft, message->term);
 	raft->election_elapsed = 0;
 	raft->heard = raft->now + 1;
 	raft->leader = message->from;
@@ -195,10 +193,8 @@ void raft_report_unreachable(struct raft *raft, uint64_t peer)
 
 	assert(raft);
 	raft_touch(raft);
-	if (raft->role != RAFT_LEADER)
-		return;
 	progress = raft_find(raft, peer);
-	/* What was sent ahead is probably lost. */
+	/* What a leader sent ahead is probably lost. */
 	if (progress && progress->state == RAFT_REPLICATE)
 		raft_progress_probe(progress);
 }
