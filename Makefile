@@ -347,11 +347,11 @@ coverage: coverage-units
 bench: build/bench build/conclaved build/conclavectl
 	build/bench
 
-## explore: random histories of Raft cores: SEED= STEPS= EXPLORE_SEEDS=
+## explore: random histories of Raft cores: SEED= STEPS= EXPLORE_SEEDS= TRACE=
 .PHONY: explore
 EXPLORE_SEEDS = 1
 explore: build/explore
-	build/explore $(SEED) $(STEPS) $(EXPLORE_SEEDS)
+	build/explore $(SEED) $(STEPS) $(EXPLORE_SEEDS) $(if $(TRACE),--trace)
 
 # Not recursion, but a script that compiles copies of raft/ with one fault each.
 MUTATE =

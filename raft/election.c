@@ -69,9 +69,12 @@ static void become_candidate(struct raft *raft)
  */
 static void tell_commit(const struct raft *raft, struct raft_message *message)
 {
-	bool known = raft_log_term(&raft->log, raft->log.commit,
-				   &message->commit_term);
+	bool known;
 
+	if (raft->options.silent_votes)
+		return;
+	known = raft_log_term(&raft->log, raft->log.commit,
+			      &message->commit_term);
 	/* It is in the window, or just before it. */
 	assert(known);
 	message->commit = raft->log.commit;
@@ -80,6 +83,8 @@ static void tell_commit(const struct raft *raft, struct raft_message *message)
 /* The same index and term name the same entry, here and there (§5.3). */
 static void learn_commit(struct raft *raft, const struct raft_message *message)
 {
+	if (raft->options.silent_votes)
+		return;
 	if (message->commit > raft->log.commit && raft->role != RAFT_LEADER &&
 	    raft_log_matches(&raft->log, message->commit, message->commit_term))
 		raft_log_commit_to(&raft->log, message->commit);

@@ -161,6 +161,8 @@ struct raft_options {
 	bool forwarding;
 	bool step_down_on_removal;
 	bool skip_conf_validation;
+	bool silent_votes; /* as in etcd, votes and refusals tell no commit,
+			      and one asked for in an older term no term */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	uint32_t entries_max; /* window of descriptors since the snapshot */

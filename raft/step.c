@@ -62,8 +62,13 @@ static void meet_older(struct raft *raft, const struct raft_message *message)
 		 */
 		reply.type = RAFT_MSG_APPEND_REPLY;
 		raft_send(raft, &reply);
-	} else if (message->type == RAFT_MSG_PRE_VOTE) {
-		reply.type = RAFT_MSG_PRE_VOTE_REPLY;
+	} else if (message->type == RAFT_MSG_PRE_VOTE ||
+		   (message->type == RAFT_MSG_VOTE &&
+		    !raft->options.silent_votes)) {
+		/* Who needs this very vote must come to this term first. */
+		reply.type = message->type == RAFT_MSG_VOTE
+				     ? RAFT_MSG_VOTE_REPLY
+				     : RAFT_MSG_PRE_VOTE_REPLY;
 		reply.reject = true;
 		raft_send(raft, &reply);
 	}

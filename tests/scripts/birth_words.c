@@ -35,6 +35,7 @@ static void birth_init(struct birth *birth)
 		.options = {.heartbeat_ticks = BIRTH_HEARTBEAT_TICKS,
 			    .entries_max = BIRTH_ENTRIES_MAX,
 			    .messages_max = BIRTH_MESSAGES_MAX,
+			    .silent_votes = true,
 			    .append_size_max = UINT64_MAX},
 		.election_ticks = BIRTH_ELECTION_TICKS,
 		.inflight = BIRTH_INFLIGHT_MAX,
@@ -105,6 +106,7 @@ static bool *flag_of(struct birth *birth, const char *key)
 		 &options->skip_conf_validation},
 		{"disable-forwarding", &birth->no_forwarding},
 		{"lease", &options->lease},
+		{"silent-votes", &options->silent_votes},
 	};
 
 	for (unsigned int i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

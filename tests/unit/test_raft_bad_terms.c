@@ -50,6 +50,8 @@ static uint8_t answer_to_older(uint8_t type)
 
 	if (type == RAFT_MSG_PRE_VOTE)
 		return RAFT_MSG_PRE_VOTE_REPLY;
+	if (type == RAFT_MSG_VOTE)
+		return RAFT_MSG_VOTE_REPLY;
 	if (told && (type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT))
 		return RAFT_MSG_APPEND_REPLY;
 	return 0;
@@ -84,7 +86,7 @@ static void give_older(uint8_t type)
 	ck_assert_uint_eq(one.mail_count, 1);
 	ck_assert_uint_eq(core_message(&one, answer, 2)->term, before.term);
 	ck_assert(core_message(&one, answer, 2)->reject ==
-		  (answer == RAFT_MSG_PRE_VOTE_REPLY));
+		  (answer != RAFT_MSG_APPEND_REPLY));
 	ck_assert_uint_eq(core_message(&one, answer, 2)->log_index, 0);
 	expect_same(&before);
 }
