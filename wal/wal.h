@@ -29,6 +29,7 @@ enum wal_limits {
 	WAL_BLOCKS_LARGE = 576, /* payload from byte 2,560 */
 	WAL_BUFFERS_MAX = 64,
 	WAL_CHUNK_SIZE = 1 << 20, /* of a snapshot file */
+	WAL_FETCHES = 8, /* reads under way for members that lag */
 	WAL_HEAD_MAX = 3072, /* bytes of a snapshot's opaque head */
 	WAL_WHERE_MAX = 256,
 };
@@ -220,6 +221,50 @@ bool wal_snapshot_active(const struct wal *wal);
  * are recycled by wal_work().
  */
 uint64_t wal_snapshot_index(const struct wal *wal);
+
+/* ---- reading back, in the loop ---- */
+
+/*
+ * What lies on the disk and not in memory any more, for a member that lags.
+ * A few reads may be under way at once (WAL_FETCHES), each in memory of its
+ * own. Content is checked as recovery checks it.
+ *
+ * wal_fetch_entries(): entries from `index` on, as many whole ones as stand
+ * in the same record. wal_fetch_chunk(): chunk `chunk` (from 0) of the
+ * snapshot at `index`: WAL_CHUNK_SIZE bytes of its image, less in the last.
+ * Both give a ticket (≥ 0), or -EAGAIN (all are busy), -ENOENT (the log does
+ * not hold it, or not any more).
+ */
+int wal_fetch_entries(struct wal *wal, uint64_t index)
+	__attribute__((warn_unused_result));
+int wal_fetch_chunk(struct wal *wal, uint64_t index, uint64_t chunk)
+	__attribute__((warn_unused_result));
+
+struct wal_fetched {
+	uint64_t first_index; /* entries */
+	uint64_t last_index;
+	uint64_t chunk; /* or a chunk */
+	bool last_chunk;
+	const uint8_t *bytes; /* whole entries back to back, or the chunk */
+	uint32_t size;
+};
+
+/*
+ * -EINPROGRESS; 0 and the bytes, lent until wal_fetch_end(); or an error (EIO,
+ * WAL_EDAMAGED, -ENOENT: it went meanwhile). wal_fetch_end() gives the ticket
+ * back, whether the read is over or not.
+ */
+int wal_fetched(struct wal *wal, int ticket, struct wal_fetched *ret_fetched)
+	__attribute__((warn_unused_result));
+void wal_fetch_end(struct wal *wal, int ticket);
+
+/*
+ * The newest snapshot that is whole, for sending: its index (0: none), term,
+ * how many chunks it has, and its head.
+ */
+uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
+			     uint64_t *ret_chunks, const void **ret_head,
+			     uint32_t *ret_head_size);
 
 struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
