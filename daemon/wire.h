@@ -109,7 +109,7 @@ enum wire_refusal {
 	WIRE_ECLUSTER = 1, /* a member of another cluster */
 	WIRE_EMEMBER = 2, /* meant for another member than answered */
 	WIRE_ESTRANGER = 3, /* not a member, or not any more */
-	WIRE_ETWICE = 4, /* somebody with this id is connected already */
+	WIRE_ETWICE = 4, /* somebody with this id is there already */
 	WIRE_EVERSION = 5, /* no protocol that both speak */
 	WIRE_ELANE = 6, /* no such lane */
 	WIRE_EREMOVED = 7, /* this id was removed from the cluster */
@@ -183,8 +183,9 @@ int wire_greeting_check(const uint8_t bytes[WIRE_GREETING_SIZE],
 
 /*
  * What the answerer says to a greeting that is well-formed: WIRE_OK or the
- * refusal, by cluster, meant member, lane and versions. Whether the sender is
- * a member, or is connected already, the caller knows.
+ * refusal, by cluster, versions, meant member, lane, and that it has not the
+ * answerer's own id. Whether the sender is a member, or is connected already,
+ * the caller knows.
  */
 int wire_greeting_judge(const struct wire_greeting *greeting,
 			const uint8_t cluster[16], uint64_t member)
@@ -217,9 +218,9 @@ int wire_check(const uint8_t bytes[WIRE_HEADER_SIZE], uint8_t lane,
 	__attribute__((warn_unused_result));
 
 /*
- * Checks a body against its header: checksums, and for APPEND that it is
- * exactly `count` whole entries with rising indexes from first_index and
- * terms that do not fall. 0 or -EBADMSG.
+ * Checks a body, whose padding follows it at `body`, against its header:
+ * checksums, and for APPEND that it is exactly `count` whole entries with
+ * rising indexes from first_index and terms that do not fall. 0 or -EBADMSG.
  */
 int wire_check_body(const struct wire_frame *frame, const uint8_t *body)
 	__attribute__((warn_unused_result));

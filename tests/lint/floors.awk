@@ -40,7 +40,7 @@ function floor_of(path) {
 		return "wal"
 	if (path ~ /^daemon\/store\//)
 		return "store"
-	if (path ~ /^daemon\/(node|intake|session|reply)[^\/]*$/)
+	if (path ~ /^daemon\/(node|intake|session|reply|wire)[^\/]*$/)
 		return "node"
 	if (path ~ /^daemon\//)
 		return "daemon"
