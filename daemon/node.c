@@ -20,18 +20,14 @@ static size_t round_up(size_t size)
 static void raft_shape(const struct node_options *options,
 		       struct raft_options *ret_raft)
 {
-	bool alone = options->voters.voter_count == 1 &&
-		     !options->voters.outgoing_count;
-
 	*ret_raft = (struct raft_options){
 		.id = options->member,
 		.seed = options->seed,
 		.election_ticks = options->election_ticks,
 		.heartbeat_ticks = options->heartbeat_ticks,
-		.quiet_ticks = alone ? 0 : options->election_ticks,
+		.quiet_ticks = options->election_ticks, /* not if alone */
 		.pre_vote = true,
 		.check_quorum = true,
-		.forwarding = true,
 		.step_down_on_removal = true,
 		.entries_max = options->entries_max,
 		.messages_max = 1024,
@@ -44,6 +40,13 @@ static void raft_shape(const struct node_options *options,
 	};
 }
 
+/* What the two lanes of a peer have besides. */
+static size_t lanes_size(void)
+{
+	return NODE_LANES * round_up(LANE_FRAMES * sizeof(struct out_frame)) +
+	       2 * round_up(NODE_CONTROL_SIZE) + 2 * round_up(NODE_BULK_SIZE);
+}
+
 size_t node_memory_size(const struct node_options *options)
 {
 	struct raft_options raft;
@@ -54,6 +57,9 @@ size_t node_memory_size(const struct node_options *options)
 	       round_up(NODE_READS_MAX * sizeof(struct node_read)) +
 	       round_up(NODE_REQUESTS_MAX * sizeof(struct request)) +
 	       round_up(ORPHANS_MAX * sizeof(struct orphan)) +
+	       round_up(options->peers_max * sizeof(struct peer)) +
+	       options->peers_max * lanes_size() +
+	       round_up(RECEIVE_ENTRIES * sizeof(struct raft_entry)) +
 	       round_up(raft_memory_size(&raft));
 }
 
@@ -63,6 +69,29 @@ static void *carve(uint8_t **at, size_t size)
 
 	*at += round_up(size);
 	return here;
+}
+
+static void lay_out_lane(struct lane *lane, uint8_t **at, size_t size)
+{
+	lane->frames = carve(at, LANE_FRAMES * sizeof(struct out_frame));
+	lane->spill = carve(at, size);
+	lane->in = carve(at, size);
+}
+
+static void lay_out_peers(struct node *node, uint8_t **at)
+{
+	uint32_t i;
+
+	node->peers = carve(at, node->options.peers_max * sizeof(struct peer));
+	for (i = 0; i < node->options.peers_max; i++) {
+		struct peer *peer = &node->peers[i];
+
+		lay_out_lane(&peer->lanes[NODE_CONTROL], at, NODE_CONTROL_SIZE);
+		lay_out_lane(&peer->lanes[NODE_BULK], at, NODE_BULK_SIZE);
+		peer->fetch = -1;
+	}
+	node->received =
+		carve(at, RECEIVE_ENTRIES * sizeof(struct raft_entry));
 }
 
 static uint8_t *lay_out(struct node *node, uint8_t *at)
@@ -77,6 +106,7 @@ static uint8_t *lay_out(struct node *node, uint8_t *at)
 	for (i = 0; i < NODE_READS_MAX; i++)
 		node->read_free[i] = (uint16_t)(NODE_READS_MAX - 1 - i);
 	node->read_free_count = NODE_READS_MAX;
+	lay_out_peers(node, &at);
 	return at;
 }
 
@@ -91,6 +121,23 @@ static void fill_status(struct node *node)
 	status->incarnation = node->options.incarnation;
 	memcpy(status->cluster, node->options.cluster, 16);
 	status->member = node->options.member;
+}
+
+static bool is_alone(const struct node *node)
+{
+	struct raft_status raft;
+
+	raft_status(node->raft, &raft);
+	return raft.conf.voter_count == 1 && !raft.conf.outgoing_count &&
+	       raft.conf.voters[0] == node->options.member;
+}
+
+/* Numbers of batches are never used again in another life. */
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
 }
 
 int node_init(struct node **ret_node, const struct node_options *options,
@@ -113,6 +160,8 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->store = store;
 	node->status = options->status;
 	node->read_round = 1;
+	node->spare = options->spare_base;
+	node->batch_base = mix(options->incarnation);
 	at = lay_out(node, at);
 	fill_status(node);
 	code = work_load_snapshot(node, report, &snapshot);
@@ -125,7 +174,9 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	code = work_replay(node, report);
 	if (code)
 		return code;
-	if (shape.quiet_ticks == 0)
+	peer_follow_conf(node);
+	image_offer(node);
+	if (is_alone(node))
 		code = raft_campaign(node->raft);
 	*ret_node = node;
 	return code;
@@ -171,50 +222,13 @@ static void tick(struct node *node)
 	}
 }
 
-static void hold(struct node *node, uint64_t last_index)
-{
-	struct held *held = &node->held[node->held_tail++ % HELD_MAX];
-
-	assert(node->held_tail - node->held_head <= HELD_MAX);
-	held->buffer = node->buffer;
-	held->last_index = last_index;
-	node->buffer_last = node->buffer->used;
-	node->buffer = NULL;
-}
-
-/* All entries have bytes, and the disk can take a record. */
-static bool can_persist(const struct node *node)
-{
-	return wal_can_append(node->wal) &&
-	       !raft_entry_at(node->raft, node->supplied + 1) &&
-	       node->held_tail - node->held_head < HELD_MAX;
-}
-
-/* Writes what a ready asks for. */
-static void persist(struct node *node, const struct raft_ready *ready)
-{
-	struct wal_buffer *buffer = ready->append_first ? node->buffer : NULL;
-	int code;
-
-	if (!ready->must_sync)
-		return;
-	assert(!ready->append_first || node->supplied == ready->append_last);
-	code = wal_append(node->wal, buffer, &ready->hard, ready->append_first,
-			  ready->append_last, ready->number);
-	assert(!code); /* wal_can_append() promised it */
-	node->append_ns = node->now_ns;
-	node->status->log_records++;
-	if (buffer) {
-		node->status->log_bytes += buffer->used;
-		hold(node, ready->append_last);
-	}
-}
-
 static void confirm_reads(struct node *node, const struct raft_ready *ready)
 {
 	uint32_t i, k;
 
-	for (i = 0; i < ready->read_count; i++)
+	for (i = 0; i < ready->read_count; i++) {
+		if (ready->reads[i].context >= node->read_round_open)
+			node->read_round_open = 0;
 		for (k = 0; k < node->read_count; k++) {
 			struct node_read *read =
 				&node->reads[node->read_list[k]];
@@ -225,58 +239,101 @@ static void confirm_reads(struct node *node, const struct raft_ready *ready)
 			read->confirmed = true;
 			read->index = ready->reads[i].index;
 		}
+	}
 }
 
-/* All readers of this round, and of rounds that were lost, ask as one. */
+/*
+ * All readers that came while a round was open ask as one in the next. One
+ * that is not answered for a tick was lost, with its question or answer.
+ */
 static void ask_reads(struct node *node)
 {
-	if (!node->read_round_due || !node_leads(node))
+	if (node->read_round_open &&
+	    node->now_ns - node->read_round_ns > node->options.tick_ns) {
+		node->read_round_open = 0;
+		node->read_round_due = true;
+	}
+	if (!node->read_round_due || node->read_round_open ||
+	    !node_may_propose(node))
 		return;
 	if (raft_read_index(node->raft, node->read_round))
 		return;
-	node->read_round++;
+	node->read_round_open = node->read_round++;
+	node->read_round_ns = node->now_ns;
 	node->read_round_due = false;
+}
+
+/* Who leads, or in which term, is not what it was. */
+static void take_role(struct node *node, const struct raft_ready *ready)
+{
+	bool led = node_leads(node);
+	bool leads = ready->role == RAFT_LEADER;
+
+	if (led && (!leads || ready->hard.term != node->term))
+		propose_step_down(node);
+	node->term = ready->hard.term;
+	if (leads && !node_leads(node))
+		propose_step_up(node);
+	node->role = ready->role;
+	node->leader = ready->leader;
+	if (!leads)
+		propose_again(node);
+	/* What another leader may have dropped is proposed again. */
+	node->compacting = 0;
+	node->cut_due = false;
+	/* What was asked of another leadership is asked again. */
+	node->read_round_open = 0;
+	node->read_round_due = node->read_count > 0;
 }
 
 static void take_ready(struct node *node, const struct raft_ready *ready)
 {
-	if (ready->soft_changed) {
-		node->role = ready->role;
-		node->leader = ready->leader;
-		node->term = ready->hard.term;
-		/* What another leader may have dropped is proposed again. */
-		node->compacting = 0;
-		node->cut_due = false;
-		/* What was asked of another leadership is asked again. */
-		node->read_round_due = node->read_count > 0;
-	}
+	if (ready->soft_changed || ready->hard.term != node->term)
+		take_role(node, ready);
 	node->commit = ready->hard.commit;
+	if (ready->snapshot)
+		image_install(node, ready->snapshot);
 	if (ready->apply_last)
 		node->apply_last = ready->apply_last;
 	confirm_reads(node, ready);
+	peer_send_messages(node, ready);
 	raft_advance(node->raft);
 	node->work++;
 }
 
-static void decide(struct node *node)
+/* Takes what Raft wants done; false: nothing, or nothing that can be now. */
+static bool take_next(struct node *node)
 {
 	struct raft_ready ready;
 
-	if (node_leads(node) && wal_can_append(node->wal)) {
-		session_work(node);
-		batch_propose(node);
-	}
-	ask_reads(node);
-	for (;;) {
-		batch_supply(node);
-		if (!raft_has_ready(node->raft))
-			return;
-		if (raft_must_sync(node->raft) && !can_persist(node))
-			return;
+	propose_supply(node);
+	if (!raft_has_ready(node->raft))
+		return false;
+	if (!raft_must_sync(node->raft) || record_can_persist(node)) {
 		raft_ready(node->raft, &ready);
-		persist(node, &ready);
-		take_ready(node, &ready);
+		if (record_persist(node, &ready)) {
+			take_ready(node, &ready);
+			return true;
+		}
 	}
+	/* The disk is busy: heartbeats and reads do not wait for it. */
+	if (!raft_ready_light(node->raft, &ready))
+		return false;
+	take_ready(node, &ready);
+	return true;
+}
+
+static void decide(struct node *node)
+{
+	propose_retry(node);
+	session_work(node);
+	if (node_leads(node) && wal_can_append(node->wal))
+		propose_sealed(node);
+	ask_reads(node);
+	while (take_next(node))
+		;
+	if (!node_leads(node))
+		propose_forward(node);
 }
 
 /* Gauges: now and then will do. */
@@ -297,7 +354,8 @@ static void show_gauges(struct node *node)
 	status->store_used = store.used_bytes;
 	status->snapshots = wal.snapshots;
 	status->log_size = wal.log_size;
-	status->alarms = wal.no_space ? CV_ALARM_NOSPACE : 0;
+	status->alarms = (status->alarms & ~(uint32_t)CV_ALARM_NOSPACE) |
+			 (wal.no_space ? CV_ALARM_NOSPACE : 0);
 }
 
 static void show(struct node *node)
@@ -321,9 +379,12 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	peer_turn(node);
+	hear_stuck(node);
 	intake_drain(node, sweep);
 	decide(node);
 	apply_committed(node);
+	image_turn(node);
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);
@@ -392,6 +453,15 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 
 	if (!node->event_count)
 		return false;
+	if (node->left) {
+		*ret_event = (struct node_event){
+			.kind = NODE_STORE_LEFT,
+			.base = node->left,
+		};
+		node->left = NULL;
+		node->event_count--;
+		return true;
+	}
 	for (tried = 0; tried < node->handle_used; tried++) {
 		if (node->event_scan >= node->handle_used)
 			node->event_scan = 0;

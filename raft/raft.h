@@ -340,6 +340,16 @@ void raft_lend(struct raft *raft, uint64_t index, const void *data);
 void raft_offer_snapshot(struct raft *raft,
 			 const struct raft_snapshot *snapshot);
 
+/*
+ * A snapshot of the cluster that this member has durably, of an index behind
+ * its log's commit: it takes the log's place, and comes with the next ready.
+ * As a SNAPSHOT message, but from no leader in particular: the shell received
+ * it over some time, in which leadership may have changed. RAFT_EINVALID: not
+ * behind what is committed, not possible, or this member leads.
+ */
+int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
+	__attribute__((warn_unused_result));
+
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
 const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);
 

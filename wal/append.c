@@ -47,6 +47,15 @@ struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint)
 	return NULL;
 }
 
+uint32_t wal_buffers_free(const struct wal *wal)
+{
+	uint32_t i, count = 0;
+
+	for (i = 0; i < wal->options.buffers; i++)
+		count += wal->buffers[i].holds == 0;
+	return count;
+}
+
 void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer)
 {
 	assert(buffer == &wal->buffers[buffer->id]);

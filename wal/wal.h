@@ -131,6 +131,7 @@ struct wal_buffer {
  * kind's room gives the large kind. NULL: none is free now.
  */
 struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint);
+uint32_t wal_buffers_free(const struct wal *wal);
 void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer);
 void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 
