@@ -424,15 +424,22 @@ static int build_batch(struct node *node, struct peer *peer,
 {
 	struct batch *batch =
 		batch_find(node, node->batch_base + frame->position);
+	struct lane *lane = &peer->lanes[NODE_BULK];
 
 	/* Answered meanwhile, or its leader leads no more. */
 	if (!batch || peer->id != node->leader)
 		return BUILD_DROP;
+	/* A former leader may have stamped it: the next one does it anew. */
+	memcpy(&sending->entry, batch->entry, ENTRY_HEADER_SIZE);
+	sending->entry.header_crc = 0;
+	sending->entry.index = 0;
+	sending->entry.term = 0;
 	sending->head.body_size = entry_size(batch->size);
-	sending->head.body_crc = wire_body_crc(WIRE_FORWARD, batch->entry,
+	sending->head.body_crc = wire_body_crc(WIRE_FORWARD, &sending->entry,
 					       sending->head.body_size);
-	add_part(&peer->lanes[NODE_BULK], sending, batch->entry,
-		 sending->head.body_size);
+	add_part(lane, sending, &sending->entry, ENTRY_HEADER_SIZE);
+	add_part(lane, sending, batch->entry + ENTRY_HEADER_SIZE,
+		 entry_size(batch->size) - ENTRY_HEADER_SIZE);
 	return BUILD_DONE;
 }
 

@@ -132,6 +132,7 @@ struct out_frame {
 /* A frame that was handed out: header and where its body lies. */
 struct sending {
 	struct wire_frame head; /* sealed */
+	struct entry_header entry; /* BATCH: as it goes out */
 	uint32_t part; /* of its first part */
 	uint32_t part_count;
 	uint32_t size; /* in all */
