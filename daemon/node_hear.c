@@ -75,8 +75,8 @@ static int hear_frame(struct node *node, struct peer *peer,
  * The frame at `bytes`, if it is whole: its size, 0: not whole, -EAGAIN: no
  * room now, -EBADMSG.
  */
-static int64_t hear_one(struct node *node, struct peer *peer,
-			enum node_lane id, const uint8_t *bytes, uint32_t size)
+static int64_t hear_one(struct node *node, struct peer *peer, enum node_lane id,
+			const uint8_t *bytes, uint32_t size)
 {
 	struct lane *lane = &peer->lanes[id];
 	struct wire_frame frame;

@@ -80,8 +80,8 @@ void image_asked(struct node *node, struct peer *peer,
 	};
 
 	peer->image_ns = node->now_ns;
-	frame.ticket = wal_fetch_chunk(node->wal, ask->log_index,
-				       ask->first_index);
+	frame.ticket =
+		wal_fetch_chunk(node->wal, ask->log_index, ask->first_index);
 	if (frame.ticket == -EAGAIN)
 		return; /* it asks again */
 	if (frame.ticket < 0) {
@@ -139,8 +139,8 @@ static bool begin(struct node *node, const struct peer *peer,
 		return false;
 	if (node->snapshotting)
 		work_give_up_image(node);
-	if (wal_snapshot_begin(node->wal, snapshot->index, snapshot->term,
-			       head, image->head_size))
+	if (wal_snapshot_begin(node->wal, snapshot->index, snapshot->term, head,
+			       image->head_size))
 		return false;
 	in->active = true;
 	in->from = peer->id;

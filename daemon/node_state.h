@@ -442,6 +442,10 @@ int propose_received(struct node *node, struct peer *origin,
 /* A batch of this member was not appended by the member that it went to. */
 void propose_nacked(struct node *node, uint64_t number, int32_t status);
 
+/* ---- node_decide.c: what Raft decided ---- */
+
+void decide_turn(struct node *node);
+
 /* ---- node_record.c: the record buffer, and what was written ---- */
 
 /* An entry of `size` bytes fits the record buffer, which is opened if need
@@ -463,6 +467,7 @@ int record_received(struct node *node, uint64_t from,
 
 /* ---- node_peer.c: lanes ---- */
 
+void peer_end_fetch(struct node *node, struct peer *peer);
 struct peer *peer_find(struct node *node, uint64_t id);
 void peer_follow_conf(struct node *node);
 bool peer_queue(struct node *node, struct peer *peer,

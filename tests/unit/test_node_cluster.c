@@ -143,8 +143,8 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, a_put_on_any_member_is_read_on_any_other);
 	tcase_add_test(tests, bytes_may_be_cut_anywhere);
-	tcase_add_test(
-		tests, a_put_in_doubt_takes_effect_once_under_the_next_leader);
+	tcase_add_test(tests,
+		       a_put_in_doubt_takes_effect_once_under_the_next_leader);
 	tcase_add_test(tests, a_leader_that_dies_is_replaced_and_catches_up);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
