@@ -123,25 +123,27 @@ bool wal_can_append(const struct wal *wal)
 {
 	const struct segment *tail = &wal->live[wal->live_count - 1];
 
-	if (wal->failed || wal->record.busy)
+	if (wal->failed || wal->record.busy || log_snapshot_replaces(wal))
 		return false;
 	if (wal->spare_count > 0 && wal->live_count < LOG_SEGMENTS_MAX)
 		return true;
 	return tail->blocks - tail->used >= append_blocks_max(wal);
 }
 
-/* Checks the entries that a builder hands in, and finds the last one's term. */
-static uint64_t append_last_term(const struct wal_buffer *buffer,
-				 uint64_t first, uint64_t last)
+/* Checks the entries that a builder hands in; returns the last one's term. */
+static uint64_t append_index(struct wal *wal, const struct wal_buffer *buffer,
+			     uint64_t first, uint64_t last)
 {
 	struct entry_header header = {0};
 	uint32_t at = 0;
 	uint64_t index;
 
+	log_index_void(wal, first);
 	for (index = first; index <= last; index++) {
 		assert(at + ENTRY_HEADER_SIZE <= buffer->used);
 		memcpy(&header, buffer->payload + at, sizeof(header));
 		assert(header.index == index);
+		log_index_term(wal, index, header.term);
 		at += entry_size(header.size);
 	}
 	assert(at == buffer->used);
@@ -199,8 +201,8 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	assert(!flight->busy);
 	assert((buffer != NULL) == (first != 0));
 	assert(!buffer || (buffer->used > 0 && buffer->used <= buffer->room));
-	assert(first <= wal->last_index + 1 ||
-	       first <= wal_snapshot_index(wal) + 1);
+	assert(first <= wal->last_index + 1);
+	assert(!log_snapshot_replaces(wal));
 	if (wal->failed)
 		return WAL_EFAILED;
 	if (buffer) {
@@ -220,7 +222,7 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	if (buffer) {
 		append_describe(wal, buffer, first, last, &header);
 		flight->done.index = last;
-		flight->done.term = append_last_term(buffer, first, last);
+		flight->done.term = append_index(wal, buffer, first, last);
 		wal_buffer_hold(wal, buffer);
 	}
 	flight->buffer = buffer;

@@ -24,14 +24,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-struct entry_header;
-
 enum log_limits {
 	/* Of the table of files: `meta`, snapshots and one being made. */
 	LOG_SEGMENTS_MAX = DISK_FILES_MAX - 8,
 	LOG_SEGMENT_MIN = 4 * DISK_BLOCK,
 	LOG_FILL_SIZE = 1 << 20, /* zeros written at once */
 	LOG_OVERWRITES_MAX = 8192,
+	LOG_RUNS_MAX = 8192,
 	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
 	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
 	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
@@ -105,6 +104,7 @@ struct log_snapshot {
 	uint8_t state; /* enum snapshot_state */
 	bool ended; /* the image is whole */
 	bool aborted;
+	bool replaces; /* the log has another history, or ends before it */
 	int file;
 	uint32_t fill; /* bytes of the image in the staged chunk */
 	uint64_t chunk_count;
@@ -113,6 +113,17 @@ struct log_snapshot {
 	uint64_t log_bytes; /* of struct wal, when it was begun */
 	struct meta_snapshot meta;
 	XXH3_state_t root;
+};
+
+/* Entries from `index` on, to the next run, are of this term. */
+struct log_run {
+	uint64_t index;
+	uint64_t term;
+};
+
+struct log_index {
+	struct log_run runs[LOG_RUNS_MAX];
+	uint32_t run_count;
 };
 
 /* A record that overwrote the tail: what it voids in records before it. */
@@ -159,6 +170,7 @@ struct wal {
 	struct raft_hard_state hard; /* durable */
 	bool failed;
 
+	struct log_index index;
 	struct log_record record;
 	struct log_keeper keeper;
 	struct log_pool pool;
@@ -171,7 +183,7 @@ struct wal {
 	struct wal_report *report; /* while wal_open() runs */
 	int snapshot_file; /* the recovered one, -1: none */
 	uint64_t snapshot_chunk; /* next one to hand out */
-	uint64_t must_reach; /* the log alone must go up to here */
+	struct meta_snapshot must_reach; /* the log alone must go up to it */
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;
@@ -250,6 +262,12 @@ void log_pool_add(struct wal *wal, const struct segment *segment);
 void log_snapshot_done(struct wal *wal);
 void log_snapshot_work(struct wal *wal);
 
+/*
+ * A snapshot that takes the log's place is being named: no record may come
+ * between the last one that it voids and the first one behind it.
+ */
+bool log_snapshot_replaces(const struct wal *wal);
+
 /* ---- wal/snapshot_read.c ---- */
 
 /*
@@ -306,7 +324,18 @@ int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
 
 int log_recover(struct wal *wal) __attribute__((warn_unused_result));
 
-/* Left over from a tail that a snapshot was installed over. */
-bool log_is_void(const struct wal *wal, const struct entry_header *entry);
+/* ---- wal/index.c ---- */
+
+/* Entries from `first` on do not count any more. */
+void log_index_void(struct wal *wal, uint64_t first);
+
+/* The log goes on with `entry`, of `term`; before `last_index` says so. */
+void log_index_term(struct wal *wal, uint64_t entry, uint64_t term);
+
+/* The term of `entry`; 0: the log does not hold it. */
+uint64_t log_index_term_of(const struct wal *wal, uint64_t entry);
+
+/* Nothing will be asked about entries before `covered`. */
+void log_index_forget(struct wal *wal, uint64_t covered);
 
 #endif

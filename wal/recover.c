@@ -56,18 +56,6 @@ static int recover_overwrite(struct wal *wal, uint64_t sequence, uint64_t first)
 	return 0;
 }
 
-bool log_is_void(const struct wal *wal, const struct entry_header *entry)
-{
-	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
-
-	/*
-	 * A leader's snapshot was installed over a diverging tail: entries
-	 * behind it of an older term are what is left of that tail, since
-	 * terms never fall along a log (Raft, Log Matching).
-	 */
-	return entry->index > snapshot->index && entry->term < snapshot->term;
-}
-
 /* Takes in one entry: 0, -EBADMSG when it cannot follow, or an error. */
 static int recover_entry(struct wal *wal, const struct entry_header *entry,
 			 uint64_t sequence)
@@ -75,12 +63,12 @@ static int recover_entry(struct wal *wal, const struct entry_header *entry,
 	uint64_t covered = wal->keeper.meta.snapshot.index;
 	int r = 0;
 
-	if (log_is_void(wal, entry))
-		return 0;
 	if (entry->index > wal->last_index + 1 && entry->index > covered + 1)
 		return -EBADMSG;
 	if (entry->index <= wal->last_index)
 		r = recover_overwrite(wal, sequence, entry->index);
+	log_index_void(wal, entry->index);
+	log_index_term(wal, entry->index, entry->term);
 	wal->last_index = entry->index;
 	return r;
 }
@@ -91,6 +79,8 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 	const struct record_header *header = &cursor->header;
 	struct segment *segment = &wal->live[cursor->segment];
 	const uint8_t *payload = cursor->record + header->payload;
+	/* A snapshot that was received took the place of all before it. */
+	bool counts = header->sequence >= wal->keeper.meta.void_before;
 	struct entry_header entry;
 	uint32_t at = 0;
 	uint32_t i;
@@ -101,16 +91,17 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 				&entry);
 		if (r < 0 || entry.index != header->first_index + i)
 			return -EBADMSG;
-		r = recover_entry(wal, &entry, header->sequence);
+		if (counts)
+			r = recover_entry(wal, &entry, header->sequence);
 		if (r < 0)
 			return r;
 		at += entry_size(entry.size);
 	}
 	if (at != header->payload_size)
 		return -EBADMSG;
-	if (header->last_index > segment->last_index)
+	if (counts && header->last_index > segment->last_index)
 		segment->last_index = header->last_index;
-	if (header->last_index > wal->keeper.meta.snapshot.index)
+	if (counts && header->last_index > wal->keeper.meta.snapshot.index)
 		wal->log_bytes += (uint64_t)header->frame.own * DISK_BLOCK;
 	wal->hard.term = header->term;
 	wal->hard.vote = header->vote;
@@ -380,6 +371,11 @@ static void recover_hard(struct wal *wal)
 		hard->term = meta->term;
 		hard->vote = meta->vote;
 	}
+	/* A snapshot that was received may be named before the term is known. */
+	if (meta->snapshot.term > hard->term) {
+		hard->term = meta->snapshot.term;
+		hard->vote = 0;
+	}
 	if (meta->term == hard->term && hard->vote == 0)
 		hard->vote = meta->vote;
 	if (meta->commit > hard->commit)
@@ -387,6 +383,15 @@ static void recover_hard(struct wal *wal)
 	/* After a loss that was accepted. */
 	if (hard->commit > wal->last_index)
 		hard->commit = wal->last_index;
+}
+
+/* Whether the log fills the gap that a snapshot which is damaged leaves. */
+static bool recover_reaches(const struct wal *wal)
+{
+	const struct meta_snapshot *due = &wal->must_reach;
+
+	return due->index == 0 ||
+	       log_index_term_of(wal, due->index) == due->term;
 }
 
 int log_recover(struct wal *wal)
@@ -399,7 +404,7 @@ int log_recover(struct wal *wal)
 	r = recover_walk(wal);
 	if (r < 0)
 		return r;
-	if (wal->last_index < wal->must_reach)
+	if (!recover_reaches(wal))
 		return WAL_EDAMAGED; /* the snapshot's fault was noted */
 	if (wal->last_index < covered)
 		wal->last_index = covered;
@@ -410,5 +415,8 @@ int log_recover(struct wal *wal)
 	wal->durable_segment = log_tail(wal)->segment;
 	wal->replay_end = wal->next_sequence;
 	wal->keeper.meta.first_segment = wal->live[0].segment;
+	/* What comes next counts, even where a record was cut off. */
+	if (wal->keeper.meta.void_before > wal->next_sequence)
+		wal->keeper.meta.void_before = wal->next_sequence;
 	return log_keep_ready(wal);
 }

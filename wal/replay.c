@@ -56,7 +56,7 @@ static bool replay_counts(const struct wal *wal,
 	uint32_t overwrite = wal->cursor.overwrite;
 
 	if (entry->index <= wal->keeper.meta.snapshot.index ||
-	    log_is_void(wal, entry))
+	    wal->cursor.header.sequence < wal->keeper.meta.void_before)
 		return false;
 	return overwrite == wal->overwrite_count ||
 	       entry->index < wal->overwrites[overwrite].first_index;
