@@ -123,7 +123,8 @@ bool wal_can_append(const struct wal *wal)
 {
 	const struct segment *tail = &wal->live[wal->live_count - 1];
 
-	if (wal->failed || wal->record.busy || log_snapshot_replaces(wal))
+	if (wal->failed || wal->record.busy || log_snapshot_replaces(wal) ||
+	    log_index_full(wal))
 		return false;
 	if (wal->spare_count > 0 && wal->live_count < LOG_SEGMENTS_MAX)
 		return true;
@@ -132,14 +133,14 @@ bool wal_can_append(const struct wal *wal)
 
 /* Checks the entries that a builder hands in; returns the last one's term. */
 static uint64_t append_index(struct wal *wal, const struct wal_buffer *buffer,
-			     uint64_t first, uint64_t last)
+			     const struct log_mark *mark, uint64_t last)
 {
 	struct entry_header header = {0};
 	uint32_t at = 0;
 	uint64_t index;
 
-	log_index_void(wal, first);
-	for (index = first; index <= last; index++) {
+	log_index_record(wal, mark);
+	for (index = mark->index; index <= last; index++) {
 		assert(at + ENTRY_HEADER_SIZE <= buffer->used);
 		memcpy(&header, buffer->payload + at, sizeof(header));
 		assert(header.index == index);
@@ -194,6 +195,7 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 {
 	struct record_header header = {.payload = RECORD_PAYLOAD_SMALL};
 	struct log_record *flight = &wal->record;
+	struct log_mark mark = {.index = first};
 	uint8_t *record = wal->empty_record + DISK_BLOCK;
 	uint32_t blocks;
 	bool begins;
@@ -211,6 +213,8 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	}
 	blocks = record_blocks(header.payload, buffer ? buffer->used : 0);
 	begins = blocks > log_tail(wal)->blocks - log_tail(wal)->used;
+	if (log_index_full(wal))
+		return -ENOSPC;
 	if (begins &&
 	    (wal->spare_count == 0 || wal->live_count == LOG_SEGMENTS_MAX))
 		return -ENOSPC;
@@ -222,7 +226,10 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	if (buffer) {
 		append_describe(wal, buffer, first, last, &header);
 		flight->done.index = last;
-		flight->done.term = append_index(wal, buffer, first, last);
+		mark.segment = header.segment;
+		mark.sequence = header.sequence;
+		mark.block = header.position;
+		flight->done.term = append_index(wal, buffer, &mark, last);
 		wal_buffer_hold(wal, buffer);
 	}
 	flight->buffer = buffer;

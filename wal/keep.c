@@ -65,9 +65,9 @@ static void keep_give_back(struct wal *wal)
 	for (i = 0; i < count; i++)
 		log_pool_add(wal, &wal->live[i]);
 	wal->live_count -= count;
-	log_index_forget(wal, wal->keeper.durable.snapshot.index);
 	memmove(&wal->live[0], &wal->live[count],
 		wal->live_count * sizeof(wal->live[0]));
+	log_index_forget(wal, wal->keeper.durable.snapshot.index);
 }
 
 /* Whether the disk's version lacks what a restart would want to know. */

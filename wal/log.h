@@ -29,8 +29,11 @@ enum log_limits {
 	LOG_SEGMENTS_MAX = DISK_FILES_MAX - 8,
 	LOG_SEGMENT_MIN = 4 * DISK_BLOCK,
 	LOG_FILL_SIZE = 1 << 20, /* zeros written at once */
-	LOG_OVERWRITES_MAX = 8192,
 	LOG_RUNS_MAX = 8192,
+	LOG_MARK_GAP = 256, /* blocks between two marks */
+	/* A full table of files takes 32,256; the rest is for overwrites. */
+	LOG_MARKS_MAX = 48 << 10,
+	LOG_MARKS_SPARE = 4096, /* a restart may find more than there were */
 	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
 	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
 	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
@@ -121,29 +124,33 @@ struct log_run {
 	uint64_t term;
 };
 
-struct log_index {
-	struct log_run runs[LOG_RUNS_MAX];
-	uint32_t run_count;
+/* A record with entries, and where it lies. */
+struct log_mark {
+	uint64_t index; /* of its first entry */
+	uint64_t sequence;
+	uint64_t segment; /* in the log's order */
+	uint32_t block;
 };
 
-/* A record that overwrote the tail: what it voids in records before it. */
-struct log_overwrite {
-	uint64_t sequence;
-	uint64_t first_index;
+struct log_index {
+	struct log_mark *marks; /* LOG_MARKS_MAX, by rising index and place */
+	uint32_t mark_count;
+	uint32_t run_count;
+	struct log_run runs[LOG_RUNS_MAX];
 };
 
 /* Where recovery or replay stands in the log, and what it has in memory. */
 struct log_cursor {
 	uint32_t segment; /* index in `live` */
 	uint32_t block; /* in that segment */
-	uint64_t sequence; /* replay: of the record that is due; 0: not begun */
+	uint64_t sequence; /* replay: of the record that is due */
 	int window_file; /* -1: the window is empty */
 	uint32_t window_block;
 	uint32_t window_count;
 	uint32_t entry_at; /* in the record's payload */
 	uint32_t entry_left; /* entries of the record still to look at */
-	uint32_t overwrite; /* first one that is not passed yet */
-	uint64_t next_index; /* replay: the index that must come next */
+	uint64_t next_index; /* replay: must come next; 0: not begun */
+	uint64_t end_index; /* replay: from here on look elsewhere */
 	struct record_header header;
 	const uint8_t *record;
 };
@@ -166,7 +173,6 @@ struct wal {
 	uint64_t durable_sequence;
 	uint64_t durable_segment;
 	uint64_t last_index;
-	uint64_t replay_end; /* the record after the last recovered one */
 	struct raft_hard_state hard; /* durable */
 	bool failed;
 
@@ -178,8 +184,6 @@ struct wal {
 
 	/* Recovery and replay. */
 	struct log_cursor cursor;
-	struct log_overwrite overwrites[LOG_OVERWRITES_MAX];
-	uint32_t overwrite_count;
 	struct wal_report *report; /* while wal_open() runs */
 	int snapshot_file; /* the recovered one, -1: none */
 	uint64_t snapshot_chunk; /* next one to hand out */
@@ -206,6 +210,25 @@ struct wal {
 static inline struct segment *log_tail(struct wal *wal)
 {
 	return &wal->live[wal->live_count - 1];
+}
+
+/* Where in `live` the segment `segment` is; live_count: it is not there. */
+static inline uint32_t log_live(const struct wal *wal, uint64_t segment)
+{
+	uint32_t low = 0;
+	uint32_t high = wal->live_count;
+	uint32_t middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (wal->live[middle].segment == segment)
+			return middle;
+		if (wal->live[middle].segment < segment)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return wal->live_count;
 }
 
 /* ---- wal/wal.c ---- */
@@ -326,6 +349,22 @@ int log_recover(struct wal *wal) __attribute__((warn_unused_result));
 
 /* ---- wal/index.c ---- */
 
+/* The tail was overwritten so often that no record can be taken. */
+bool log_index_full(const struct wal *wal);
+
+/*
+ * The record at `mark` goes on with its first entry, and voids what was there
+ * and behind. Not when the index is full; before `last_index` says so.
+ */
+void log_index_record(struct wal *wal, const struct log_mark *mark);
+
+/*
+ * The record from which a walk finds `entry`, for all entries before
+ * *ret_end; NULL: the log does not hold it.
+ */
+const struct log_mark *log_index_find(const struct wal *wal, uint64_t entry,
+				      uint64_t *ret_end);
+
 /* Entries from `first` on do not count any more. */
 void log_index_void(struct wal *wal, uint64_t first);
 
@@ -335,7 +374,7 @@ void log_index_term(struct wal *wal, uint64_t entry, uint64_t term);
 /* The term of `entry`; 0: the log does not hold it. */
 uint64_t log_index_term_of(const struct wal *wal, uint64_t entry);
 
-/* Nothing will be asked about entries before `covered`. */
+/* Segments were given back; nothing will be asked of before `covered`. */
 void log_index_forget(struct wal *wal, uint64_t covered);
 
 #endif

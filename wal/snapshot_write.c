@@ -29,7 +29,9 @@ bool wal_snapshot_due(const struct wal *wal)
 	if (wal->failed || wal->pool.stalled ||
 	    wal->snapshot.state != SNAPSHOT_IDLE)
 		return false;
-	return wal->log_bytes - wal->log_bytes_before >= after;
+	/* An index that fills up is a log that cannot go on. */
+	return wal->log_bytes - wal->log_bytes_before >= after ||
+	       wal->index.mark_count > LOG_MARKS_MAX / 4 * 3;
 }
 
 int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,

@@ -137,8 +137,9 @@ void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 /* ---- in the loop ---- */
 
 /*
- * A record can be taken now: none is in flight, no snapshot is just taking
- * the log's place, and there is room for one of any size. wal_append() itself gives -ENOSPC only where this is false.
+ * A record can be taken now: none is in flight, no snapshot is just taking the
+ * log's place, and there is room for a record of any size. wal_append() itself
+ * gives -ENOSPC only where this is false.
  */
 bool wal_can_append(const struct wal *wal);
 
