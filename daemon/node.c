@@ -155,6 +155,9 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->options = *options;
 	if (!node->options.apply_budget)
 		node->options.apply_budget = APPLY_BUDGET;
+	if (!node->options.disk_patience_ns)
+		node->options.disk_patience_ns =
+			options->tick_ns * options->election_ticks / 2;
 	node->wal = wal;
 	node->store = store;
 	node->status = options->status;
@@ -197,6 +200,7 @@ static int reap(struct node *node)
 
 	while ((code = wal_reap(node->wal, &done)) == 1) {
 		raft_persisted(node->raft, done.number, done.index, done.term);
+		node->writing = false;
 		node->status
 			->write_ns[bucket(node->now_ns - node->append_ns)]++;
 		node->work++;
@@ -204,6 +208,26 @@ static int reap(struct node *node)
 	if (code < 0)
 		node->failed = true;
 	return code < 0 ? NODE_EFAILED : 0;
+}
+
+/*
+ * Who cannot write cannot acknowledge: it leaves leading to those who can,
+ * for as long as a write is outstanding too long.
+ */
+static void watch_disk(struct node *node)
+{
+	uint64_t patience = node->options.disk_patience_ns;
+	bool sick = node->writing && node->now_ns - node->append_ns > patience;
+	int code;
+
+	if (sick != node->disk_sick)
+		raft_restrain(node->raft,
+			      sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
+	node->disk_sick = sick;
+	if (!sick || !node_leads(node))
+		return;
+	code = raft_hand_over(node->raft);
+	(void)code; /* to nobody, if nobody is there: then at the next tick */
 }
 
 static void tick(struct node *node)
@@ -217,6 +241,7 @@ static void tick(struct node *node)
 	while (node->now_ns >= node->tick_due_ns) {
 		raft_tick(node->raft);
 		wal_tick(node->wal);
+		watch_disk(node);
 		node->tick_due_ns += tick_ns;
 	}
 }

@@ -135,6 +135,7 @@ bool record_persist(struct node *node, const struct raft_ready *ready)
 			  ready->number);
 	assert(!code); /* wal_can_append() promised it */
 	node->append_ns = node->now_ns;
+	node->writing = true;
 	node->status->log_records++;
 	if (buffer) {
 		node->status->log_bytes += buffer->used;

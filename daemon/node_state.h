@@ -298,7 +298,9 @@ struct node {
 
 	uint64_t now_ns;
 	uint64_t tick_due_ns;
-	uint64_t append_ns; /* when the record in flight was submitted */
+	uint64_t append_ns; /* when the record in flight was submitted, */
+	bool writing; /* if there is one */
+	bool disk_sick; /* it takes too long */
 	int work; /* of this turn */
 	bool failed;
 	bool draining;
