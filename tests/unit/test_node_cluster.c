@@ -134,6 +134,60 @@ START_TEST(a_leader_that_dies_is_replaced_and_catches_up)
 }
 END_TEST
 
+START_TEST(a_leader_whose_disk_stalls_hands_over)
+{
+	uint32_t sick = leader, a = other(leader, 1), next;
+
+	rig_stall(&cluster.rigs[sick]);
+	peer_put(&guests[sick], 0, "k", "v");
+	cluster_pass(&cluster, 12 * RIG_TICK_NS);
+	next = (uint32_t)cluster_leader(&cluster);
+	ck_assert_uint_ne(next, sick);
+	ck_assert_uint_eq(cluster.rigs[sick].status.leader, next + 1);
+	peer_put(&guests[a], 0, "l", "w");
+	cluster_await(&cluster, &guests[a], 0);
+	ck_assert_int_eq(status_of(&guests[a], 0), 0);
+	/* It has what the others have, and may not lead. */
+	cluster_isolate(&cluster, next, true);
+	cluster_pass(&cluster, 60 * RIG_TICK_NS);
+	ck_assert_uint_ne(cluster.rigs[sick].status.role, RAFT_LEADER);
+	rig_unstall(&cluster.rigs[sick]);
+	cluster_isolate(&cluster, next, false);
+	cluster_await(&cluster, &guests[sick], 0);
+	ck_assert_int_eq(status_of(&guests[sick], 0), 0);
+	check_same();
+}
+END_TEST
+
+START_TEST(readers_of_a_follower_share_a_round)
+{
+	uint32_t a = other(leader, 1), i;
+	uint64_t rounds = cluster.rigs[a].node->read_round;
+
+	for (i = 0; i < 50; i++)
+		peer_get(&guests[a], i, "k");
+	for (i = 0; i < 50; i++)
+		cluster_await(&cluster, &guests[a], i);
+	ck_assert_uint_eq(cluster.rigs[a].node->read_round, rounds + 1);
+}
+END_TEST
+
+START_TEST(a_read_on_a_member_that_is_cut_off_waits)
+{
+	uint32_t old = leader, a = other(leader, 1);
+
+	cluster_isolate(&cluster, old, true);
+	peer_get(&guests[old], 0, "k");
+	cluster_pass(&cluster, 40 * RIG_TICK_NS);
+	peer_put(&guests[a], 0, "k", "new");
+	cluster_await(&cluster, &guests[a], 0);
+	ck_assert(!is_posted(&guests[old], 0));
+	cluster_isolate(&cluster, old, false);
+	cluster_await(&cluster, &guests[old], 0);
+	ck_assert_value(&guests[old], 0, "new");
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("node_cluster");
@@ -146,6 +200,9 @@ int main(void)
 	tcase_add_test(tests,
 		       a_put_in_doubt_takes_effect_once_under_the_next_leader);
 	tcase_add_test(tests, a_leader_that_dies_is_replaced_and_catches_up);
+	tcase_add_test(tests, a_leader_whose_disk_stalls_hands_over);
+	tcase_add_test(tests, readers_of_a_follower_share_a_round);
+	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
 }
