@@ -221,8 +221,7 @@ static void watch_disk(struct node *node)
 	int code;
 
 	if (sick != node->disk_sick)
-		raft_restrain(node->raft,
-			      sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
+		raft_restrain(node->raft, sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
 	node->disk_sick = sick;
 	if (!sick || !node_leads(node))
 		return;

@@ -272,9 +272,8 @@ static void storm(uint64_t seed)
 		}
 		turns = 1 + draw(60);
 		while (turns--)
-			(void)cluster_turn(&cluster,
-					   draw(4) ? RIG_STEP_NS
-						   : RIG_TICK_NS / 3);
+			(void)cluster_turn(&cluster, draw(4) ? RIG_STEP_NS
+							     : RIG_TICK_NS / 3);
 	}
 	heal();
 	check();
