@@ -387,6 +387,11 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 	return false;
 }
 
+bool node_is_removed(const struct node *node)
+{
+	return node->removed;
+}
+
 void node_drain(struct node *node)
 {
 	node->draining = true;

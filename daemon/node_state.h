@@ -331,6 +331,7 @@ struct node {
 
 	struct peer *peers; /* options.peers_max */
 	uint64_t members_change;
+	uint64_t telling; /* index at which an address is told, about */
 	bool removed;
 	bool was_member;
 	struct incoming incoming;
@@ -406,6 +407,10 @@ void batch_add(struct node *node, uint32_t size, const struct request *request);
 /* Seals an entry of `kind` of the node's own; false: no room now. */
 bool batch_own(struct node *node, uint32_t kind, const void *payload,
 	       uint32_t size, int handle);
+
+/* The same for one request, which travels alone. */
+bool batch_request(struct node *node, uint32_t kind, const void *payload,
+		   uint32_t size, const struct request *request);
 void batch_seal_open(struct node *node);
 
 /* The batch of this member with that number, if it is not done; or NULL. */
@@ -476,6 +481,31 @@ bool peer_queue(struct node *node, struct peer *peer,
 		const struct out_frame *frame);
 void peer_send_messages(struct node *node, const struct raft_ready *ready);
 void peer_turn(struct node *node);
+
+bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id);
+
+/* ---- node_member.c: changes of membership ---- */
+
+enum member_limits {
+	/* Two changes, an operation that begins its session, two addresses. */
+	MEMBER_PAYLOAD_MAX =
+		8 + 2 * 16 + OP_HEADER_SIZE + 48 + 2 * STORE_ADDRESS_MAX + 8,
+};
+
+/*
+ * The payload of the entry that a request CV_MEMBER comes to; `op` has the
+ * identity, and is completed. 0, or a refusal.
+ */
+int member_payload(const struct cv_request *head, const uint8_t *body,
+		   struct op_header *op, const struct op_begin *begin,
+		   uint8_t payload[MEMBER_PAYLOAD_MAX], uint32_t *ret_size)
+	__attribute__((warn_unused_result));
+
+/* The leader may propose this change now. */
+bool member_may(const struct node *node, const uint8_t *entry, uint32_t size);
+void member_tell_addresses(struct node *node);
+void member_apply_begin(struct node *node, const struct raft_entry *entry);
+void member_apply_end(struct node *node, const struct raft_entry *entry);
 
 /* ---- node_hear.c: what came on a lane ---- */
 

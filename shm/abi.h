@@ -98,10 +98,21 @@ enum cv_type {
 	CV_CAS = 3,
 	CV_COMPACT = 4,
 	CV_SETTING = 5,
+	CV_MEMBER = 6, /* `limit` says what: enum cv_member_change */
 	/* The control ring. */
 	CV_PING = 16,
 	CV_RANGE = 17,
 	CV_OUTCOME = 18, /* what became of `sequence`? */
+};
+
+/* What a CV_MEMBER does with member `argument`. */
+enum cv_member_change {
+	CV_MEMBER_ADD = 1, /* as a learner; key: its address */
+	CV_MEMBER_PROMOTE = 2, /* a learner that has caught up, to a voter */
+	CV_MEMBER_REMOVE = 3,
+	CV_MEMBER_UPDATE = 4, /* key: its new address */
+	CV_MEMBER_REPLACE = 5, /* by the learner whose id (u64) is the value,
+				  in one joint change */
 };
 
 /* The slot of a pad: the rest of the ring, go on at its start. */
