@@ -331,13 +331,9 @@ static bool is_read(const struct cv_request *head)
 	return head->type == CV_RANGE || head->type == CV_OUTCOME;
 }
 
-static int32_t check_read(const struct node *node, const struct handle *handle,
+static int32_t check_read(const struct node *node,
 			  const struct cv_request *head)
 {
-	int32_t status = check_head(handle, head);
-
-	if (status)
-		return status;
 	if (head->value_size > CV_KEY_MAX)
 		return CONCLAVE_EBADREQ;
 	if (head->type == CV_OUTCOME)
@@ -405,17 +401,15 @@ static void control(struct node *node, struct handle *handle,
 		    const struct cv_peek *peek)
 {
 	struct cv_request head;
-	struct cv_slot pong = {.generation = peek->generation};
 	int32_t status;
 
 	copy_head(peek, &head);
-	if (head.type == CV_PING) {
-		pong.revision = store_revision(node->store);
-		reply_post(node, handle, peek->slot, &pong);
+	status = head.type == CV_PING ? 0 : check_head(handle, &head);
+	if (!status && answer_control(node, handle, &head))
 		return;
-	}
-	status = is_read(&head) ? check_read(node, handle, &head)
-				: CONCLAVE_EUNSUPPORTED;
+	if (!status)
+		status = is_read(&head) ? check_read(node, &head)
+					: CONCLAVE_EUNSUPPORTED;
 	if (status)
 		reply_refuse(node, handle, peek->slot, peek->generation,
 			     status);

@@ -330,6 +330,7 @@ struct node {
 	uint64_t pending_size; /* bytes of batches that are not done */
 
 	struct peer *peers; /* options.peers_max */
+	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
 	uint64_t members_change;
 	uint64_t telling; /* index at which an address is told, about */
 	bool removed;
@@ -554,6 +555,12 @@ int work_replay(struct node *node, const struct wal_report *report)
 void intake_drain(struct node *node, bool sweep);
 bool intake_pending(struct node *node);
 void intake_heat(struct node *node, uint32_t index);
+
+/* ---- node_answer.c ---- */
+
+/* A request of the control ring that is answered at once; else false. */
+bool answer_control(struct node *node, struct handle *handle,
+		    const struct cv_request *head);
 
 /* ---- session.c ---- */
 

@@ -103,6 +103,10 @@ enum cv_type {
 	CV_PING = 16,
 	CV_RANGE = 17,
 	CV_OUTCOME = 18, /* what became of `sequence`? */
+	CV_MOVE =
+		19, /* hand leadership to member `argument`: begun, not over */
+	CV_MEMBERS = 20, /* as known here: struct cv_member in the reply */
+	CV_STATE = 21, /* what the store is here: struct cv_state */
 };
 
 /* What a CV_MEMBER does with member `argument`. */
@@ -190,6 +194,30 @@ struct cv_record {
 	uint64_t mod_revision;
 	uint64_t version;
 	uint64_t lease;
+};
+
+enum cv_member_flags {
+	CV_MEMBER_VOTER = 1,
+	CV_MEMBER_LEARNER = 2,
+	CV_MEMBER_LEADER = 4,
+	CV_MEMBER_SELF = 8, /* the one that answers */
+	CV_MEMBER_LINKED = 16, /* connected to the one that answers */
+	CV_MEMBER_REMOVED = 32, /* was one */
+};
+
+/* One member in a reply; the address and zeros to a multiple of 8 follow. */
+struct cv_member {
+	uint64_t id;
+	uint64_t match; /* last index on its disk, if the leader answers */
+	uint32_t flags;
+	uint32_t address_size;
+};
+
+/* Equal at equal `applied` on all members. */
+struct cv_state {
+	uint64_t applied;
+	uint64_t revision;
+	uint64_t hash[2]; /* low, high */
 };
 
 /* Words of *up* that the client writes, besides claims and rings. */
