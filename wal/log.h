@@ -113,6 +113,7 @@ struct log_snapshot {
 	bool ended; /* the image is whole */
 	bool aborted;
 	bool renamed; /* it has its final name */
+	bool judged; /* `replaces` is known */
 	bool replaces; /* the log has another history, or ends before it */
 	int file;
 	uint32_t fill; /* bytes of the image in the staged chunk */

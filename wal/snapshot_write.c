@@ -59,6 +59,7 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 	snapshot->ended = false;
 	snapshot->aborted = false;
 	snapshot->renamed = false;
+	snapshot->judged = false;
 	snapshot->fill = 0;
 	snapshot->chunk_count = 0;
 	snapshot->image_size = 0;
@@ -117,7 +118,8 @@ void wal_snapshot_abort(struct wal *wal)
 
 bool log_snapshot_replaces(const struct wal *wal)
 {
-	return wal->snapshot.state == SNAPSHOT_NAME && wal->snapshot.replaces;
+	return wal->snapshot.state == SNAPSHOT_NAME && wal->snapshot.judged &&
+	       wal->snapshot.replaces;
 }
 
 /*
@@ -131,6 +133,26 @@ static bool snapshot_differs(const struct wal *wal)
 	uint64_t term = log_index_term_of(wal, cut->index);
 
 	return cut->index > wal->last_index || (term && term != cut->term);
+}
+
+/*
+ * Finds out whether the snapshot will replace the log. False: it is not known
+ * yet, since the entry that may agree is not durable; or it will, and the
+ * last record that does not count is not.
+ */
+static bool snapshot_judge(struct wal *wal)
+{
+	const struct log_record *flight = &wal->record;
+	struct log_snapshot *snapshot = &wal->snapshot;
+
+	if (!snapshot->judged) {
+		if (flight->busy && flight->entry_count > 0 &&
+		    flight->first_index <= snapshot->meta.index)
+			return false;
+		snapshot->replaces = snapshot_differs(wal);
+		snapshot->judged = true;
+	}
+	return !snapshot->replaces || !flight->busy;
 }
 
 /* The snapshot has taken the log's place. */
@@ -269,10 +291,7 @@ static void snapshot_settle(struct wal *wal)
 
 	if (before.index == snapshot->meta.index)
 		before = wal->keeper.meta.previous;
-	/* What is in flight then was written before, and does not count. */
-	if (log_snapshot_replaces(wal) && wal->record.busy)
-		return;
-	if (snapshot->state == SNAPSHOT_NAME &&
+	if (snapshot->state == SNAPSHOT_NAME && snapshot_judge(wal) &&
 	    snapshot_tell(wal, &snapshot->meta, &before)) {
 		wal->log_bytes_before = snapshot->log_bytes;
 		snapshot_replace(wal);
@@ -378,10 +397,6 @@ static void snapshot_advance(struct wal *wal)
 		break;
 	case SNAPSHOT_CHUNK:
 		snapshot_next_chunk(wal);
-		break;
-	case SNAPSHOT_SYNC_FOLDER:
-		snapshot->replaces = snapshot_differs(wal);
-		snapshot->state = SNAPSHOT_NAME;
 		break;
 	case SNAPSHOT_RENAME:
 		snapshot->renamed = true;
