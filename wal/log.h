@@ -331,6 +331,14 @@ void log_pool_add(struct wal *wal, const struct segment *segment);
 void log_snapshot_done(struct wal *wal);
 void log_snapshot_work(struct wal *wal);
 
+/* ---- wal/snapshot_name.c ---- */
+
+/* The two steps that are the keeper's to do. */
+void log_snapshot_settle(struct wal *wal);
+
+/* The one before is closed: its file goes next. */
+void log_snapshot_closed(struct wal *wal);
+
 /*
  * A snapshot that takes the log's place is being named: no record may come
  * between the last one that it voids and the first one behind it.
