@@ -222,7 +222,7 @@ static bool fails_fast(const struct cv_peek *peek)
 static uint8_t *find_room(struct node *node, const struct handle *handle,
 			  const struct cv_peek *peek)
 {
-	if (!node_leads(node) || node->draining ||
+	if (!node_may_propose(node) || node->draining ||
 	    handle->flight_tail - handle->flight_head >= CV_SLOTS_MAX ||
 	    node->request_tail - node->request_head >= NODE_REQUESTS_MAX)
 		return NULL;
@@ -484,7 +484,7 @@ bool intake_pending(struct node *node)
 		if (may_read(node, handle) &&
 		    cv_ring_peek(&handle->controls, &peek))
 			return true;
-		if (node_leads(node) && !node->draining &&
+		if (node_may_propose(node) && !node->draining &&
 		    cv_ring_peek(&handle->proposals, &peek))
 			return true;
 	}

@@ -65,6 +65,10 @@ struct node_options {
 	uint32_t entries_max; /* descriptors of the log since a snapshot */
 	uint32_t batch_size; /* closes at NODE_BATCH_SIZE, less in tests */
 	uint64_t uncommitted_max; /* bytes */
+	uint64_t disk_patience_ns; /* a write that takes longer makes this
+				      member unfit to lead; 0: half an
+				      election timeout */
+	uint32_t peers_max; /* other members at a time; 0: stays alone */
 	uint32_t apply_budget; /* units of work a turn; 0: default */
 	struct raft_conf_state voters; /* of a cluster that never changed;
 					  none: joins one that exists */

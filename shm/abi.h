@@ -48,6 +48,7 @@ enum conclave_error {
 	CONCLAVE_EEPOCH = -1019, /* an operation of an older epoch */
 	CONCLAVE_EWINDOW = -1020, /* sequence beyond settled-below + 4,096 */
 	CONCLAVE_ESETTLED = -1021, /* sequence below settled-below */
+	CONCLAVE_EMEMBERSHIP = -1022, /* this change of members is refused */
 	/* Unknown now; ask again (conclave_wait) or for ever (ESESSION). */
 	CONCLAVE_EDEADLINE = -1030, /* passed after the request was taken */
 	CONCLAVE_ESESSION = -1031, /* the session expired; unknown is final */

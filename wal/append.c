@@ -47,6 +47,15 @@ struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint)
 	return NULL;
 }
 
+uint32_t wal_buffers_free(const struct wal *wal)
+{
+	uint32_t i, count = 0;
+
+	for (i = 0; i < wal->options.buffers; i++)
+		count += wal->buffers[i].holds == 0;
+	return count;
+}
+
 void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer)
 {
 	assert(buffer == &wal->buffers[buffer->id]);
@@ -123,25 +132,28 @@ bool wal_can_append(const struct wal *wal)
 {
 	const struct segment *tail = &wal->live[wal->live_count - 1];
 
-	if (wal->failed || wal->record.busy)
+	if (wal->failed || wal->record.busy || log_snapshot_replaces(wal) ||
+	    log_index_full(wal))
 		return false;
 	if (wal->spare_count > 0 && wal->live_count < LOG_SEGMENTS_MAX)
 		return true;
 	return tail->blocks - tail->used >= append_blocks_max(wal);
 }
 
-/* Checks the entries that a builder hands in, and finds the last one's term. */
-static uint64_t append_last_term(const struct wal_buffer *buffer,
-				 uint64_t first, uint64_t last)
+/* Checks the entries that a builder hands in; returns the last one's term. */
+static uint64_t append_index(struct wal *wal, const struct wal_buffer *buffer,
+			     const struct log_mark *mark, uint64_t last)
 {
 	struct entry_header header = {0};
 	uint32_t at = 0;
 	uint64_t index;
 
-	for (index = first; index <= last; index++) {
+	log_index_record(wal, mark);
+	for (index = mark->index; index <= last; index++) {
 		assert(at + ENTRY_HEADER_SIZE <= buffer->used);
 		memcpy(&header, buffer->payload + at, sizeof(header));
 		assert(header.index == index);
+		log_index_term(wal, index, header.term);
 		at += entry_size(header.size);
 	}
 	assert(at == buffer->used);
@@ -192,6 +204,7 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 {
 	struct record_header header = {.payload = RECORD_PAYLOAD_SMALL};
 	struct log_record *flight = &wal->record;
+	struct log_mark mark = {.index = first};
 	uint8_t *record = wal->empty_record + DISK_BLOCK;
 	uint32_t blocks;
 	bool begins;
@@ -199,8 +212,8 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	assert(!flight->busy);
 	assert((buffer != NULL) == (first != 0));
 	assert(!buffer || (buffer->used > 0 && buffer->used <= buffer->room));
-	assert(first <= wal->last_index + 1 ||
-	       first <= wal_snapshot_index(wal) + 1);
+	assert(first <= wal->last_index + 1);
+	assert(!log_snapshot_replaces(wal));
 	if (wal->failed)
 		return WAL_EFAILED;
 	if (buffer) {
@@ -209,6 +222,8 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	}
 	blocks = record_blocks(header.payload, buffer ? buffer->used : 0);
 	begins = blocks > log_tail(wal)->blocks - log_tail(wal)->used;
+	if (log_index_full(wal))
+		return -ENOSPC;
 	if (begins &&
 	    (wal->spare_count == 0 || wal->live_count == LOG_SEGMENTS_MAX))
 		return -ENOSPC;
@@ -220,7 +235,10 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	if (buffer) {
 		append_describe(wal, buffer, first, last, &header);
 		flight->done.index = last;
-		flight->done.term = append_last_term(buffer, first, last);
+		mark.segment = header.segment;
+		mark.sequence = header.sequence;
+		mark.block = header.position;
+		flight->done.term = append_index(wal, buffer, &mark, last);
 		wal_buffer_hold(wal, buffer);
 	}
 	flight->buffer = buffer;

@@ -67,6 +67,7 @@ static void keep_give_back(struct wal *wal)
 	wal->live_count -= count;
 	memmove(&wal->live[0], &wal->live[count],
 		wal->live_count * sizeof(wal->live[0]));
+	log_index_forget(wal, wal->keeper.durable.snapshot.index);
 }
 
 /* Whether the disk's version lacks what a restart would want to know. */

@@ -24,14 +24,16 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-struct entry_header;
-
 enum log_limits {
 	/* Of the table of files: `meta`, snapshots and one being made. */
 	LOG_SEGMENTS_MAX = DISK_FILES_MAX - 8,
 	LOG_SEGMENT_MIN = 4 * DISK_BLOCK,
 	LOG_FILL_SIZE = 1 << 20, /* zeros written at once */
-	LOG_OVERWRITES_MAX = 8192,
+	LOG_RUNS_MAX = 8192,
+	LOG_MARK_GAP = 256, /* blocks between two marks */
+	/* A full table of files takes 32,256; the rest is for overwrites. */
+	LOG_MARKS_MAX = 48 << 10,
+	LOG_MARKS_SPARE = 4096, /* a restart may find more than there were */
 	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
 	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
 	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
@@ -105,6 +107,7 @@ struct log_snapshot {
 	uint8_t state; /* enum snapshot_state */
 	bool ended; /* the image is whole */
 	bool aborted;
+	bool replaces; /* the log has another history, or ends before it */
 	int file;
 	uint32_t fill; /* bytes of the image in the staged chunk */
 	uint64_t chunk_count;
@@ -115,24 +118,39 @@ struct log_snapshot {
 	XXH3_state_t root;
 };
 
-/* A record that overwrote the tail: what it voids in records before it. */
-struct log_overwrite {
+/* Entries from `index` on, to the next run, are of this term. */
+struct log_run {
+	uint64_t index;
+	uint64_t term;
+};
+
+/* A record with entries, and where it lies. */
+struct log_mark {
+	uint64_t index; /* of its first entry */
 	uint64_t sequence;
-	uint64_t first_index;
+	uint64_t segment; /* in the log's order */
+	uint32_t block;
+};
+
+struct log_index {
+	struct log_mark *marks; /* LOG_MARKS_MAX, by rising index and place */
+	uint32_t mark_count;
+	uint32_t run_count;
+	struct log_run runs[LOG_RUNS_MAX];
 };
 
 /* Where recovery or replay stands in the log, and what it has in memory. */
 struct log_cursor {
 	uint32_t segment; /* index in `live` */
 	uint32_t block; /* in that segment */
-	uint64_t sequence; /* replay: of the record that is due; 0: not begun */
+	uint64_t sequence; /* replay: of the record that is due */
 	int window_file; /* -1: the window is empty */
 	uint32_t window_block;
 	uint32_t window_count;
 	uint32_t entry_at; /* in the record's payload */
 	uint32_t entry_left; /* entries of the record still to look at */
-	uint32_t overwrite; /* first one that is not passed yet */
-	uint64_t next_index; /* replay: the index that must come next */
+	uint64_t next_index; /* replay: must come next; 0: not begun */
+	uint64_t end_index; /* replay: from here on look elsewhere */
 	struct record_header header;
 	const uint8_t *record;
 };
@@ -155,10 +173,10 @@ struct wal {
 	uint64_t durable_sequence;
 	uint64_t durable_segment;
 	uint64_t last_index;
-	uint64_t replay_end; /* the record after the last recovered one */
 	struct raft_hard_state hard; /* durable */
 	bool failed;
 
+	struct log_index index;
 	struct log_record record;
 	struct log_keeper keeper;
 	struct log_pool pool;
@@ -166,12 +184,10 @@ struct wal {
 
 	/* Recovery and replay. */
 	struct log_cursor cursor;
-	struct log_overwrite overwrites[LOG_OVERWRITES_MAX];
-	uint32_t overwrite_count;
 	struct wal_report *report; /* while wal_open() runs */
 	int snapshot_file; /* the recovered one, -1: none */
 	uint64_t snapshot_chunk; /* next one to hand out */
-	uint64_t must_reach; /* the log alone must go up to here */
+	struct meta_snapshot must_reach; /* the log alone must go up to it */
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;
@@ -194,6 +210,25 @@ struct wal {
 static inline struct segment *log_tail(struct wal *wal)
 {
 	return &wal->live[wal->live_count - 1];
+}
+
+/* Where in `live` the segment `segment` is; live_count: it is not there. */
+static inline uint32_t log_live(const struct wal *wal, uint64_t segment)
+{
+	uint32_t low = 0;
+	uint32_t high = wal->live_count;
+	uint32_t middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (wal->live[middle].segment == segment)
+			return middle;
+		if (wal->live[middle].segment < segment)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return wal->live_count;
 }
 
 /* ---- wal/wal.c ---- */
@@ -249,6 +284,12 @@ void log_pool_add(struct wal *wal, const struct segment *segment);
 
 void log_snapshot_done(struct wal *wal);
 void log_snapshot_work(struct wal *wal);
+
+/*
+ * A snapshot that takes the log's place is being named: no record may come
+ * between the last one that it voids and the first one behind it.
+ */
+bool log_snapshot_replaces(const struct wal *wal);
 
 /* ---- wal/snapshot_read.c ---- */
 
@@ -306,7 +347,34 @@ int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
 
 int log_recover(struct wal *wal) __attribute__((warn_unused_result));
 
-/* Left over from a tail that a snapshot was installed over. */
-bool log_is_void(const struct wal *wal, const struct entry_header *entry);
+/* ---- wal/index.c ---- */
+
+/* The tail was overwritten so often that no record can be taken. */
+bool log_index_full(const struct wal *wal);
+
+/*
+ * The record at `mark` goes on with its first entry, and voids what was there
+ * and behind. Not when the index is full; before `last_index` says so.
+ */
+void log_index_record(struct wal *wal, const struct log_mark *mark);
+
+/*
+ * The record from which a walk finds `entry`, for all entries before
+ * *ret_end; NULL: the log does not hold it.
+ */
+const struct log_mark *log_index_find(const struct wal *wal, uint64_t entry,
+				      uint64_t *ret_end);
+
+/* Entries from `first` on do not count any more. */
+void log_index_void(struct wal *wal, uint64_t first);
+
+/* The log goes on with `entry`, of `term`; before `last_index` says so. */
+void log_index_term(struct wal *wal, uint64_t entry, uint64_t term);
+
+/* The term of `entry`; 0: the log does not hold it. */
+uint64_t log_index_term_of(const struct wal *wal, uint64_t entry);
+
+/* Segments were given back; nothing will be asked of before `covered`. */
+void log_index_forget(struct wal *wal, uint64_t covered);
 
 #endif

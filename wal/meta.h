@@ -25,7 +25,9 @@
  * 136  u64       commit
  * 144  snapshot  named: {index, term, size, root low, root high}, 40 bytes
  * 184  snapshot  the one before, while its file exists
- * 224  zeros
+ * 224  u64       void_before      entries in records before this one do not
+ *                count: a snapshot that was received replaced them; 0: none did
+ * 232  zeros
  *
  * durable_sequence is what tells a lost end of the log from its end.
  */
@@ -65,12 +67,14 @@ struct meta {
 	uint64_t commit;
 	struct meta_snapshot snapshot;
 	struct meta_snapshot previous;
+	uint64_t void_before;
 };
 
-_Static_assert(sizeof(struct meta) == 224, "meta");
+_Static_assert(sizeof(struct meta) == 232, "meta");
 _Static_assert(offsetof(struct meta, boot_id) == 48, "meta");
 _Static_assert(offsetof(struct meta, term) == 120, "meta");
 _Static_assert(offsetof(struct meta, snapshot) == 144, "meta");
+_Static_assert(offsetof(struct meta, void_before) == 224, "meta");
 
 /* Where version `version` is written. */
 static inline uint64_t meta_offset(uint64_t version)

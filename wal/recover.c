@@ -37,59 +37,10 @@ struct recover_stop {
 
 /* ---- what a record says ---- */
 
-/* Notes that all from `first` on in earlier records is void. */
-static int recover_overwrite(struct wal *wal, uint64_t sequence, uint64_t first)
-{
-	struct log_overwrite *overwrites = wal->overwrites;
-
-	while (wal->overwrite_count > 0 &&
-	       overwrites[wal->overwrite_count - 1].first_index >= first)
-		wal->overwrite_count--;
-	if (wal->overwrite_count == LOG_OVERWRITES_MAX)
-		return log_where(wal, -E2BIG,
-				 "record %llu: the log's tail was overwritten "
-				 "too often without a snapshot",
-				 (unsigned long long)sequence);
-	overwrites[wal->overwrite_count].sequence = sequence;
-	overwrites[wal->overwrite_count].first_index = first;
-	wal->overwrite_count++;
-	return 0;
-}
-
-bool log_is_void(const struct wal *wal, const struct entry_header *entry)
-{
-	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
-
-	/*
-	 * A leader's snapshot was installed over a diverging tail: entries
-	 * behind it of an older term are what is left of that tail, since
-	 * terms never fall along a log (Raft, Log Matching).
-	 */
-	return entry->index > snapshot->index && entry->term < snapshot->term;
-}
-
-/* Takes in one entry: 0, -EBADMSG when it cannot follow, or an error. */
-static int recover_entry(struct wal *wal, const struct entry_header *entry,
-			 uint64_t sequence)
-{
-	uint64_t covered = wal->keeper.meta.snapshot.index;
-	int r = 0;
-
-	if (log_is_void(wal, entry))
-		return 0;
-	if (entry->index > wal->last_index + 1 && entry->index > covered + 1)
-		return -EBADMSG;
-	if (entry->index <= wal->last_index)
-		r = recover_overwrite(wal, sequence, entry->index);
-	wal->last_index = entry->index;
-	return r;
-}
-
-/* Takes in the record under the cursor: the same returns. */
-static int recover_record(struct wal *wal, struct log_cursor *cursor)
+/* Whether the record under the cursor holds what its header says. */
+static bool recover_is_sound(const struct log_cursor *cursor)
 {
 	const struct record_header *header = &cursor->header;
-	struct segment *segment = &wal->live[cursor->segment];
 	const uint8_t *payload = cursor->record + header->payload;
 	struct entry_header entry;
 	uint32_t at = 0;
@@ -100,18 +51,62 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 		r = entry_check(payload + at, header->payload_size - at,
 				&entry);
 		if (r < 0 || entry.index != header->first_index + i)
-			return -EBADMSG;
-		r = recover_entry(wal, &entry, header->sequence);
-		if (r < 0)
-			return r;
+			return false;
 		at += entry_size(entry.size);
 	}
-	if (at != header->payload_size)
+	return at == header->payload_size;
+}
+
+/* Takes in its entries: 0, -EBADMSG when they cannot follow, or an error. */
+static int recover_entries(struct wal *wal, const struct log_cursor *cursor)
+{
+	const struct record_header *header = &cursor->header;
+	const uint8_t *payload = cursor->record + header->payload;
+	uint64_t covered = wal->keeper.meta.snapshot.index;
+	struct log_mark mark = {.index = header->first_index};
+	struct entry_header entry;
+	uint32_t at = 0;
+
+	if (mark.index > wal->last_index + 1 && mark.index > covered + 1)
 		return -EBADMSG;
-	if (header->last_index > segment->last_index)
-		segment->last_index = header->last_index;
-	if (header->last_index > wal->keeper.meta.snapshot.index)
-		wal->log_bytes += (uint64_t)header->frame.own * DISK_BLOCK;
+	if (wal->index.mark_count == LOG_MARKS_MAX)
+		return log_where(wal, -E2BIG,
+				 "record %llu: the log's tail was overwritten "
+				 "too often without a snapshot",
+				 (unsigned long long)header->sequence);
+	mark.sequence = header->sequence;
+	mark.segment = header->segment;
+	mark.block = header->position;
+	log_index_record(wal, &mark);
+	for (; at < header->payload_size; at += entry_size(entry.size)) {
+		memcpy(&entry, payload + at, sizeof(entry));
+		log_index_term(wal, entry.index, entry.term);
+	}
+	wal->last_index = header->last_index;
+	return 0;
+}
+
+/* Takes in the record under the cursor: the same returns. */
+static int recover_record(struct wal *wal, struct log_cursor *cursor)
+{
+	const struct record_header *header = &cursor->header;
+	struct segment *segment = &wal->live[cursor->segment];
+	int r = 0;
+
+	if (!recover_is_sound(cursor))
+		return -EBADMSG;
+	/* A snapshot that was received took the place of all before it. */
+	if (header->entry_count > 0 &&
+	    header->sequence >= wal->keeper.meta.void_before) {
+		r = recover_entries(wal, cursor);
+		if (r < 0)
+			return r;
+		if (header->last_index > segment->last_index)
+			segment->last_index = header->last_index;
+		if (header->last_index > wal->keeper.meta.snapshot.index)
+			wal->log_bytes +=
+				(uint64_t)header->frame.own * DISK_BLOCK;
+	}
 	wal->hard.term = header->term;
 	wal->hard.vote = header->vote;
 	wal->hard.commit = header->commit;
@@ -380,6 +375,11 @@ static void recover_hard(struct wal *wal)
 		hard->term = meta->term;
 		hard->vote = meta->vote;
 	}
+	/* A snapshot that was received may be named before the term is known. */
+	if (meta->snapshot.term > hard->term) {
+		hard->term = meta->snapshot.term;
+		hard->vote = 0;
+	}
 	if (meta->term == hard->term && hard->vote == 0)
 		hard->vote = meta->vote;
 	if (meta->commit > hard->commit)
@@ -387,6 +387,15 @@ static void recover_hard(struct wal *wal)
 	/* After a loss that was accepted. */
 	if (hard->commit > wal->last_index)
 		hard->commit = wal->last_index;
+}
+
+/* Whether the log fills the gap that a snapshot which is damaged leaves. */
+static bool recover_reaches(const struct wal *wal)
+{
+	const struct meta_snapshot *due = &wal->must_reach;
+
+	return due->index == 0 ||
+	       log_index_term_of(wal, due->index) == due->term;
 }
 
 int log_recover(struct wal *wal)
@@ -399,7 +408,7 @@ int log_recover(struct wal *wal)
 	r = recover_walk(wal);
 	if (r < 0)
 		return r;
-	if (wal->last_index < wal->must_reach)
+	if (!recover_reaches(wal))
 		return WAL_EDAMAGED; /* the snapshot's fault was noted */
 	if (wal->last_index < covered)
 		wal->last_index = covered;
@@ -408,7 +417,9 @@ int log_recover(struct wal *wal)
 	recover_hard(wal);
 	wal->durable_sequence = wal->next_sequence - 1;
 	wal->durable_segment = log_tail(wal)->segment;
-	wal->replay_end = wal->next_sequence;
 	wal->keeper.meta.first_segment = wal->live[0].segment;
+	/* What comes next counts, even where a record was cut off. */
+	if (wal->keeper.meta.void_before > wal->next_sequence)
+		wal->keeper.meta.void_before = wal->next_sequence;
 	return log_keep_ready(wal);
 }

@@ -192,7 +192,7 @@ int log_snapshot_recover(struct wal *wal)
 	r = snapshot_try(wal, &named);
 	if (r == WAL_EDAMAGED) {
 		/* recover_reaches() sees to it that the log fills the gap. */
-		wal->must_reach = named.index;
+		wal->must_reach = named;
 		meta->snapshot = meta->previous;
 		r = 0;
 		if (meta->snapshot.index > 0)

@@ -29,7 +29,9 @@ bool wal_snapshot_due(const struct wal *wal)
 	if (wal->failed || wal->pool.stalled ||
 	    wal->snapshot.state != SNAPSHOT_IDLE)
 		return false;
-	return wal->log_bytes - wal->log_bytes_before >= after;
+	/* An index that fills up is a log that cannot go on. */
+	return wal->log_bytes - wal->log_bytes_before >= after ||
+	       wal->index.mark_count > LOG_MARKS_MAX / 4 * 3;
 }
 
 int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
@@ -106,6 +108,36 @@ void wal_snapshot_abort(struct wal *wal)
 }
 
 /* ---- the machine ---- */
+
+bool log_snapshot_replaces(const struct wal *wal)
+{
+	return wal->snapshot.state == SNAPSHOT_NAME && wal->snapshot.replaces;
+}
+
+/*
+ * Whether the log is not the one that the snapshot was cut from: it ends
+ * before, or has an entry of another term there. Where the two agree they
+ * agree in all entries before (Raft, Log Matching), and the log goes on.
+ */
+static bool snapshot_differs(const struct wal *wal)
+{
+	const struct meta_snapshot *cut = &wal->snapshot.meta;
+	uint64_t term = log_index_term_of(wal, cut->index);
+
+	return cut->index > wal->last_index || (term && term != cut->term);
+}
+
+/* The snapshot has taken the log's place. */
+static void snapshot_replace(struct wal *wal)
+{
+	uint32_t i;
+
+	log_index_void(wal, 0);
+	wal->last_index = wal->snapshot.meta.index;
+	wal->log_bytes_before = wal->log_bytes;
+	for (i = 0; i < wal->live_count; i++)
+		wal->live[i].last_index = 0;
+}
 
 static uint32_t snapshot_part(const struct log_snapshot *snapshot)
 {
@@ -189,6 +221,8 @@ static bool snapshot_tell(struct wal *wal, const struct meta_snapshot *named,
 	    keeper->meta.previous.index != previous->index) {
 		keeper->meta.snapshot = *named;
 		keeper->meta.previous = *previous;
+		if (log_snapshot_replaces(wal))
+			keeper->meta.void_before = wal->next_sequence;
 		keeper->dirty = true;
 	}
 	return false;
@@ -203,10 +237,15 @@ static void snapshot_settle(struct wal *wal)
 
 	if (before.index == snapshot->meta.index)
 		before = wal->keeper.meta.previous;
+	/* What is in flight then was written before, and does not count. */
+	if (log_snapshot_replaces(wal) && wal->record.busy)
+		return;
 	if (snapshot->state == SNAPSHOT_NAME &&
 	    snapshot_tell(wal, &snapshot->meta, &before)) {
-		wal->stats.snapshots++;
 		wal->log_bytes_before = snapshot->log_bytes;
+		if (snapshot->replaces)
+			snapshot_replace(wal);
+		wal->stats.snapshots++;
 		snapshot->state = SNAPSHOT_CLOSE;
 	}
 	if (snapshot->state == SNAPSHOT_FORGET &&
@@ -303,6 +342,10 @@ static void snapshot_advance(struct wal *wal)
 		break;
 	case SNAPSHOT_CHUNK:
 		snapshot_next_chunk(wal);
+		break;
+	case SNAPSHOT_SYNC_FOLDER:
+		snapshot->replaces = snapshot_differs(wal);
+		snapshot->state = SNAPSHOT_NAME;
 		break;
 	case SNAPSHOT_CLOSE:
 		snapshot->file = -1;

@@ -12,6 +12,7 @@ struct log_sizes {
 	size_t zeros;
 	size_t chunk;
 	size_t window;
+	size_t marks;
 	size_t buffer;
 	size_t total;
 };
@@ -36,11 +37,12 @@ static void log_sizes(const struct wal_options *options,
 	sizes.zeros = smaller(LOG_FILL_SIZE, segment);
 	sizes.chunk = whole_blocks(WAL_CHUNK_SIZE + LOG_ROOM_MIN);
 	sizes.window = smaller((size_t)LOG_WINDOW_BLOCKS * DISK_BLOCK, segment);
+	sizes.marks = whole_blocks(LOG_MARKS_MAX * sizeof(struct log_mark));
 	/* The segment's first block is the spare one of the buffer. */
 	sizes.buffer =
 		smaller((size_t)(WAL_BLOCKS_LARGE + 1) * DISK_BLOCK, segment);
 	sizes.total = sizes.wal + META_SIZE + 2 * DISK_BLOCK + sizes.zeros +
-		      sizes.chunk + sizes.window +
+		      sizes.chunk + sizes.window + sizes.marks +
 		      sizes.buffer * options->buffers;
 	*ret_sizes = sizes;
 }
@@ -87,6 +89,8 @@ static struct wal *log_layout(const struct wal_options *options, void *memory)
 	wal->zeros = log_take(&next, sizes.zeros);
 	wal->chunk = log_take(&next, sizes.chunk);
 	wal->window = log_take(&next, sizes.window);
+	wal->index.marks =
+		(struct log_mark *)(void *)log_take(&next, sizes.marks);
 	wal->buffer_memory = log_take(&next, sizes.buffer * options->buffers);
 	assert((size_t)(next - (uint8_t *)memory) == sizes.total);
 	memset(wal->zeros, 0, sizes.zeros);

@@ -131,14 +131,16 @@ struct wal_buffer {
  * kind's room gives the large kind. NULL: none is free now.
  */
 struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint);
+uint32_t wal_buffers_free(const struct wal *wal);
 void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer);
 void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 
 /* ---- in the loop ---- */
 
 /*
- * A record can be taken now: none is in flight, and there is a place for one
- * of any size. wal_append() itself gives -ENOSPC only where this is false.
+ * A record can be taken now: none is in flight, no snapshot is just taking the
+ * log's place, and there is room for a record of any size. wal_append() itself
+ * gives -ENOSPC only where this is false.
  */
 bool wal_can_append(const struct wal *wal);
 
@@ -198,7 +200,11 @@ bool wal_snapshot_due(const struct wal *wal);
  * what is read back later is cut elsewhere.
  *
  * A snapshot that was received is written the same way, and must be named
- * (wal_snapshot_index()) before an entry behind it is appended.
+ * (wal_snapshot_index()) before an entry behind it is appended. Where the log
+ * has an entry of the snapshot's term at its index, the log goes on behind it.
+ * Where it ends before, or has an entry of another term there, nothing that
+ * was appended until then counts any more once the snapshot is named: the log
+ * ends with the snapshot, and the next entry is the one at index + 1.
  */
 int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 		       const void *head, uint32_t head_size)

@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <check.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,9 @@ struct rig {
 static inline void rig_init(struct rig *rig, struct disk *disk)
 {
 	memset(rig, 0, sizeof(*rig));
+	/* Thousands of logs are opened: let them use the same pages. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	rig->disk = disk;
 	rig->term = 1;
 	rig->next_index = 1;

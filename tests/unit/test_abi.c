@@ -374,7 +374,7 @@ END_TEST
 /* ---- what the daemon really says ---- */
 
 static struct rig rig;
-static struct peer alice;
+static struct guest alice;
 
 static void set_up(void)
 {

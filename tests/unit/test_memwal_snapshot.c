@@ -392,6 +392,39 @@ START_TEST(all_is_lost_only_when_that_is_accepted)
 }
 END_TEST
 
+START_TEST(a_tail_that_is_overwritten_too_often_asks_for_a_snapshot)
+{
+	struct rig rig;
+	uint32_t due = 0;
+	uint32_t count;
+
+	rig_init(&rig, mem_disk_new());
+	rig.options.segment_size = 32 << 20;
+	rig.options.snapshot_after = 1ull << 40;
+	ck_assert_int_eq(rig_open(&rig), 0);
+	/* Each record goes on behind one before the last. */
+	for (count = 1; wal_can_append(rig.wal); count++) {
+		rig.disk->history_count = 0;
+		rig_append(&rig, 2, 10);
+		rig.next_index--;
+		if (!due && wal_snapshot_due(rig.wal))
+			due = count;
+	}
+	ck_assert_uint_gt(due, 30000);
+	ck_assert_uint_gt(count, due + 5000);
+	rig.disk->history_count = 0;
+	ck_assert_int_eq(rig_submit(&rig, 1, 10), -ENOSPC);
+	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_uint_eq(rig_replay(&rig, NULL), count);
+	ck_assert(!wal_can_append(rig.wal));
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	take(&rig, count, 1);
+	ck_assert(wal_can_append(rig.wal));
+	rig_append(&rig, 1, 10);
+	end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("memwal_snapshot");
@@ -417,6 +450,9 @@ int main(void)
 	tcase_add_test(tests, spares_beyond_what_a_cycle_needs_are_given_back);
 	tcase_add_test(tests, large_records_come_back_through_a_small_window);
 	tcase_add_test(tests, all_is_lost_only_when_that_is_accepted);
+	tcase_add_test(
+		tests,
+		a_tail_that_is_overwritten_too_often_asks_for_a_snapshot);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

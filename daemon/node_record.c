@@ -1,0 +1,311 @@
+/*
+ * The record buffer, which becomes the next record, and the buffers of
+ * records that were written.
+ *
+ * What is written is exactly what Raft asks for, in the order of the log.
+ * Nearly always the buffer holds just that. When a new leader replaced
+ * entries that were never written, the bytes of both lie in it; then the
+ * record is put together anew in another buffer.
+ *
+ * Held buffers are in the order of the log. They are let go from the front
+ * when their entries are applied, but a few, from which members that lag a
+ * little are served, and from the back when their entries are replaced.
+ */
+#include "daemon/node_state.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+static uint32_t room_left(const struct wal_buffer *buffer)
+{
+	return buffer->room - buffer->used;
+}
+
+static bool is_cluster(const struct node *node)
+{
+	return node->options.peers_max > 0;
+}
+
+bool record_room(struct node *node, uint32_t size, bool kept)
+{
+	uint32_t want = size + (kept ? 0 : RECORD_KEPT);
+	uint32_t hint =
+		node->buffer_last > NODE_BATCH_SIZE ? ENTRY_SIZE_MAX : want;
+
+	if (node->buffer && room_left(node->buffer) >= want)
+		return true;
+	if (node->buffer && node->buffer->used > 0)
+		return false;
+	if (!kept && is_cluster(node) &&
+	    wal_buffers_free(node->wal) <= BUFFERS_KEPT)
+		return false;
+	if (node->buffer)
+		wal_buffer_release(node->wal, node->buffer);
+	node->buffer = wal_buffer_open(node->wal, hint);
+	return node->buffer && room_left(node->buffer) >= size;
+}
+
+/* ---- writing ---- */
+
+static void hold(struct node *node, uint64_t first, uint64_t last)
+{
+	struct held *held = &node->held[node->held_tail++ % HELD_MAX];
+
+	assert(node->held_tail - node->held_head <= HELD_MAX);
+	held->buffer = node->buffer;
+	held->first_index = first;
+	held->last_index = last;
+	node->buffer_last = node->buffer->used;
+	node->buffer = NULL;
+}
+
+bool record_can_persist(const struct node *node)
+{
+	return wal_can_append(node->wal) &&
+	       !raft_entry_at(node->raft, node->supplied + 1) &&
+	       node->held_tail - node->held_head < HELD_MAX;
+}
+
+/* The buffer holds these entries, back to back, and nothing else. */
+static bool is_tidy(const struct node *node, uint64_t first, uint64_t last)
+{
+	const uint8_t *at = node->buffer ? node->buffer->payload : NULL;
+	uint64_t index;
+
+	for (index = first; index <= last; index++) {
+		const struct raft_entry *entry =
+			raft_entry_at(node->raft, index);
+
+		if (!at || entry->data != at)
+			return false;
+		at += entry_size(entry->size);
+	}
+	return at == node->buffer->payload + node->buffer->used;
+}
+
+/* Puts these entries together in a buffer of their own; false: none is free. */
+static bool tidy(struct node *node, uint64_t first, uint64_t last)
+{
+	struct wal_buffer *buffer;
+	uint64_t index;
+	uint64_t size = 0;
+
+	for (index = first; index <= last; index++)
+		size += entry_size(raft_entry_at(node->raft, index)->size);
+	buffer = wal_buffer_open(node->wal, (uint32_t)size);
+	if (!buffer || buffer->room < size) {
+		if (buffer)
+			wal_buffer_release(node->wal, buffer);
+		return false;
+	}
+	for (index = first; index <= last; index++) {
+		const struct raft_entry *entry =
+			raft_entry_at(node->raft, index);
+		uint8_t *to = buffer->payload + buffer->used;
+
+		memcpy(to, entry->data, entry_size(entry->size));
+		buffer->used += entry_size(entry->size);
+		raft_lend(node->raft, index, to);
+	}
+	if (node->buffer)
+		wal_buffer_release(node->wal, node->buffer);
+	node->buffer = buffer;
+	return true;
+}
+
+bool record_persist(struct node *node, const struct raft_ready *ready)
+{
+	uint64_t first = ready->append_first, last = ready->append_last;
+	struct wal_buffer *buffer = NULL;
+	int code;
+
+	if (!ready->must_sync)
+		return true;
+	if (first) {
+		/* What is not proposed yet cannot go with the rest. */
+		if (node->sealed_count ||
+		    (node_leads(node) && node->open.entry))
+			return false;
+		if (!is_tidy(node, first, last) && !tidy(node, first, last))
+			return false;
+		buffer = node->buffer;
+	}
+	code = wal_append(node->wal, buffer, &ready->hard, first, last,
+			  ready->number);
+	assert(!code); /* wal_can_append() promised it */
+	node->append_ns = node->now_ns;
+	node->writing = true;
+	node->status->log_records++;
+	if (buffer) {
+		node->status->log_bytes += buffer->used;
+		hold(node, first, last);
+	}
+	return true;
+}
+
+/* ---- what was written ---- */
+
+/* A few stay for members that lag, as long as there are buffers enough. */
+static bool may_stay(const struct node *node)
+{
+	return is_cluster(node) &&
+	       node->held_tail - node->held_head <= CACHE_BUFFERS &&
+	       wal_buffers_free(node->wal) > BUFFERS_KEPT;
+}
+
+void record_release(struct node *node)
+{
+	while (node->held_head != node->held_tail) {
+		struct held *held = &node->held[node->held_head % HELD_MAX];
+
+		if (held->last_index > node->applied || may_stay(node))
+			return;
+		raft_evict(node->raft, held->last_index);
+		wal_buffer_release(node->wal, held->buffer);
+		node->held_head++;
+	}
+}
+
+void record_truncated(struct node *node, uint64_t first)
+{
+	while (node->held_head != node->held_tail) {
+		struct held *held =
+			&node->held[(node->held_tail - 1) % HELD_MAX];
+
+		if (held->last_index < first)
+			return;
+		if (held->first_index < first) {
+			held->last_index = first - 1;
+			return;
+		}
+		wal_buffer_release(node->wal, held->buffer);
+		node->held_tail--;
+	}
+}
+
+void record_drop_all(struct node *node)
+{
+	record_truncated(node, 0);
+	if (node->buffer)
+		node->buffer->used = 0;
+}
+
+/* ---- what the leader sent ---- */
+
+/* The log has this very entry. */
+static bool is_there(const struct node *node, const struct entry_header *header)
+{
+	const struct raft_entry *entry =
+		raft_entry_at(node->raft, header->index);
+
+	return entry && entry->term == header->term;
+}
+
+/* Describes the entries in `body`; returns the bytes that are new here. */
+static uint32_t describe(struct node *node, const struct wire_frame *frame,
+			 const uint8_t *body)
+{
+	uint32_t i, size, fresh = 0;
+
+	for (i = 0; i < frame->count; i++) {
+		struct entry_header header;
+
+		memcpy(&header, body, sizeof(header));
+		size = entry_size(header.size);
+		node->received[i] = (struct raft_entry){
+			.index = header.index,
+			.term = header.term,
+			.kind = header.kind,
+			.size = header.size,
+			.data = is_there(node, &header) ? NULL : body,
+		};
+		if (node->received[i].data)
+			fresh += size;
+		body += size;
+	}
+	return fresh;
+}
+
+/* Copies what is new to where it will be written. */
+static void copy_in(struct node *node, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		struct raft_entry *entry = &node->received[i];
+		uint8_t *to = node->buffer->payload + node->buffer->used;
+
+		if (!entry->data)
+			continue;
+		memcpy(to, entry->data, entry_size(entry->size));
+		node->buffer->used += entry_size(entry->size);
+		entry->data = to;
+	}
+}
+
+/* Which of them Raft took: the first index, or 0. */
+static uint64_t first_taken(const struct node *node, uint32_t count)
+{
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		const struct raft_entry *ours = &node->received[i];
+		const struct raft_entry *entry =
+			raft_entry_at(node->raft, ours->index);
+
+		if (ours->data && entry && entry->data == ours->data)
+			return ours->index;
+	}
+	return 0;
+}
+
+static int take(struct node *node, const struct raft_message *message,
+		uint64_t last_before)
+{
+	uint32_t used = node->buffer ? node->buffer->used : 0;
+	struct raft_status raft;
+	uint64_t first;
+	int code;
+
+	copy_in(node, message->entry_count);
+	code = raft_receive(node->raft, message);
+	first = first_taken(node, message->entry_count);
+	if (!first && node->buffer)
+		node->buffer->used = used;
+	if (first && first <= last_before)
+		record_truncated(node, first);
+	raft_status(node->raft, &raft);
+	if (first)
+		node->supplied = raft.last_index;
+	node->work++;
+	return code == RAFT_EINVALID ? -EBADMSG : 0;
+}
+
+int record_received(struct node *node, uint64_t from,
+		    const struct wire_frame *frame, const uint8_t *body)
+{
+	struct raft_message message;
+	struct raft_status raft;
+	uint32_t fresh;
+
+	raft_status(node->raft, &raft);
+	/* Who was born without a configuration begins with an image. */
+	if (!raft.conf.voter_count)
+		return 0;
+	wire_to_message(frame, from, node->options.member, &message);
+	if (frame->term < raft.term ||
+	    (frame->term == raft.term && raft.role == RAFT_LEADER)) {
+		message.entry_count = 0;
+		return raft_receive(node->raft, &message) == RAFT_EINVALID
+			       ? -EBADMSG
+			       : 0;
+	}
+	if (node_leads(node))
+		propose_step_down(node);
+	fresh = describe(node, frame, body);
+	if (fresh && !record_room(node, fresh, true))
+		return -EAGAIN;
+	message.entries = node->received;
+	return take(node, &message, raft.last_index);
+}

@@ -1,0 +1,208 @@
+/*
+ * Nodes that are one cluster: what is asked on any member takes effect on
+ * all, once, whoever leads and however the links behave.
+ */
+#include "tests/unit/support_cluster.h"
+
+static struct cluster cluster;
+static struct guest guests[CLUSTER_MAX];
+static uint32_t leader;
+
+static void set_up(void)
+{
+	uint32_t i;
+
+	cluster_init(&cluster, 3);
+	for (i = 0; i < 3; i++)
+		cluster_start_one(&cluster, i);
+	leader = cluster_elect(&cluster);
+	for (i = 0; i < 3; i++)
+		cluster_open(&cluster, &guests[i], i, (uint8_t)(i + 1));
+}
+
+static void tear_down(void)
+{
+	uint32_t i;
+
+	for (i = 0; i < 3; i++)
+		if (guests[i].up)
+			peer_unmap(&guests[i]);
+	cluster_release(&cluster);
+}
+
+static uint32_t other(uint32_t than, uint32_t nth)
+{
+	return (than + nth) % 3;
+}
+
+static void check_same(void)
+{
+	struct store_hash first, hash;
+	uint32_t i, k;
+
+	for (i = 0; i < 50; i++)
+		cluster_pass(&cluster, RIG_TICK_NS);
+	store_hash(cluster.rigs[0].node->store, &first);
+	for (k = 1; k < 3; k++) {
+		store_hash(cluster.rigs[k].node->store, &hash);
+		ck_assert_uint_eq(store_applied(cluster.rigs[k].node->store),
+				  store_applied(cluster.rigs[0].node->store));
+		ck_assert(hash.low == first.low && hash.high == first.high);
+	}
+}
+
+START_TEST(a_put_on_any_member_is_read_on_any_other)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < 3; i++) {
+		char value[2] = {(char)('a' + i), 0};
+
+		peer_put(&guests[i], 0, "k", value);
+		cluster_await(&cluster, &guests[i], 0);
+		ck_assert_int_eq(status_of(&guests[i], 0), 0);
+		for (k = 0; k < 3; k++) {
+			peer_get(&guests[k], 1, "k");
+			cluster_await(&cluster, &guests[k], 1);
+			ck_assert_value(&guests[k], 1, value);
+		}
+	}
+	check_same();
+}
+END_TEST
+
+START_TEST(bytes_may_be_cut_anywhere)
+{
+	uint32_t i, k;
+
+	cluster.piece_max = 100;
+	for (i = 0; i < 20; i++)
+		for (k = 0; k < 3; k++)
+			peer_put_size(&guests[k], i, "k", 1 + i * 37);
+	for (k = 0; k < 3; k++)
+		for (i = 0; i < 20; i++) {
+			cluster_await(&cluster, &guests[k], i);
+			ck_assert_int_eq(status_of(&guests[k], i), 0);
+		}
+	cluster.piece_max = UINT32_MAX;
+	check_same();
+}
+END_TEST
+
+START_TEST(a_put_in_doubt_takes_effect_once_under_the_next_leader)
+{
+	uint32_t old = leader, a = other(leader, 1);
+	uint64_t revision;
+
+	peer_put(&guests[a], 0, "k", "v");
+	cluster_await(&cluster, &guests[a], 0);
+	revision = posted(&guests[a], 0)->revision;
+	/* The leader gets it, and is lost before anybody hears of it. */
+	peer_put(&guests[a], 1, "k", "w");
+	peer_put(&guests[old], 0, "l", "x");
+	cluster_isolate(&cluster, old, true);
+	cluster_pass(&cluster, 40 * RIG_TICK_NS);
+	cluster_await(&cluster, &guests[a], 1);
+	ck_assert_int_eq(status_of(&guests[a], 1), 0);
+	ck_assert(!is_posted(&guests[old], 0));
+	cluster_isolate(&cluster, old, false);
+	cluster_await(&cluster, &guests[old], 0);
+	ck_assert_int_eq(status_of(&guests[old], 0), 0);
+	ck_assert_uint_eq(posted(&guests[a], 1)->revision, revision + 1);
+	ck_assert_uint_eq(posted(&guests[old], 0)->revision, revision + 2);
+	check_same();
+}
+END_TEST
+
+START_TEST(a_leader_that_dies_is_replaced_and_catches_up)
+{
+	uint32_t old = leader, a = other(leader, 1);
+	uint32_t i;
+
+	peer_unmap(&guests[old]);
+	cluster_kill(&cluster, old);
+	peer_put(&guests[a], 0, "k", "v");
+	cluster_await(&cluster, &guests[a], 0);
+	ck_assert_int_eq(status_of(&guests[a], 0), 0);
+	for (i = 1; i < 100; i++)
+		peer_put_size(&guests[a], i, "k", 1000);
+	for (i = 1; i < 100; i++)
+		cluster_await(&cluster, &guests[a], i);
+	cluster_start_one(&cluster, old);
+	(void)cluster_elect(&cluster);
+	check_same();
+}
+END_TEST
+
+START_TEST(a_leader_whose_disk_stalls_hands_over)
+{
+	uint32_t sick = leader, a = other(leader, 1), next;
+
+	rig_stall(&cluster.rigs[sick]);
+	peer_put(&guests[sick], 0, "k", "v");
+	cluster_pass(&cluster, 12 * RIG_TICK_NS);
+	next = (uint32_t)cluster_leader(&cluster);
+	ck_assert_uint_ne(next, sick);
+	ck_assert_uint_eq(cluster.rigs[sick].status.leader, next + 1);
+	peer_put(&guests[a], 0, "l", "w");
+	cluster_await(&cluster, &guests[a], 0);
+	ck_assert_int_eq(status_of(&guests[a], 0), 0);
+	/* It has what the others have, and may not lead. */
+	cluster_isolate(&cluster, next, true);
+	cluster_pass(&cluster, 60 * RIG_TICK_NS);
+	ck_assert_uint_ne(cluster.rigs[sick].status.role, RAFT_LEADER);
+	rig_unstall(&cluster.rigs[sick]);
+	cluster_isolate(&cluster, next, false);
+	cluster_await(&cluster, &guests[sick], 0);
+	ck_assert_int_eq(status_of(&guests[sick], 0), 0);
+	check_same();
+}
+END_TEST
+
+START_TEST(readers_of_a_follower_share_a_round)
+{
+	uint32_t a = other(leader, 1), i;
+	uint64_t rounds = cluster.rigs[a].node->read_round;
+
+	for (i = 0; i < 50; i++)
+		peer_get(&guests[a], i, "k");
+	for (i = 0; i < 50; i++)
+		cluster_await(&cluster, &guests[a], i);
+	ck_assert_uint_eq(cluster.rigs[a].node->read_round, rounds + 1);
+}
+END_TEST
+
+START_TEST(a_read_on_a_member_that_is_cut_off_waits)
+{
+	uint32_t old = leader, a = other(leader, 1);
+
+	cluster_isolate(&cluster, old, true);
+	peer_get(&guests[old], 0, "k");
+	cluster_pass(&cluster, 40 * RIG_TICK_NS);
+	peer_put(&guests[a], 0, "k", "new");
+	cluster_await(&cluster, &guests[a], 0);
+	ck_assert(!is_posted(&guests[old], 0));
+	cluster_isolate(&cluster, old, false);
+	cluster_await(&cluster, &guests[old], 0);
+	ck_assert_value(&guests[old], 0, "new");
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("node_cluster");
+	TCase *tests = tcase_create("three members");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, a_put_on_any_member_is_read_on_any_other);
+	tcase_add_test(tests, bytes_may_be_cut_anywhere);
+	tcase_add_test(tests,
+		       a_put_in_doubt_takes_effect_once_under_the_next_leader);
+	tcase_add_test(tests, a_leader_that_dies_is_replaced_and_catches_up);
+	tcase_add_test(tests, a_leader_whose_disk_stalls_hands_over);
+	tcase_add_test(tests, readers_of_a_follower_share_a_round);
+	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
+	suite_add_tcase(suite, tests);
+	return run_suite(suite);
+}
