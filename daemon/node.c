@@ -288,6 +288,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
 	intake_drain(node, sweep);
@@ -385,6 +386,11 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 	}
 	assert(tried < node->handle_used); /* one handle has what was counted */
 	return false;
+}
+
+bool node_is_removed(const struct node *node)
+{
+	return node->removed;
 }
 
 void node_drain(struct node *node)

@@ -148,6 +148,12 @@ uint32_t node_members(const struct node *node,
 		      struct node_member ret_members[NODE_MEMBERS_MAX]);
 uint64_t node_members_change(const struct node *node);
 
+/* This id was a member once: it is told so, and never becomes one again. */
+bool node_was_removed(const struct node *node, uint64_t id);
+
+/* This member was removed from its cluster: it has nothing to do any more. */
+bool node_is_removed(const struct node *node);
+
 /*
  * A lane to `member` is connected and both greetings are exchanged: what was
  * queued for an earlier connection is forgotten. -ENOENT: not a member.

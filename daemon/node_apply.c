@@ -25,18 +25,6 @@ static void answer(struct node *node, const struct batch *batch,
 				&results[0]);
 }
 
-static void apply_conf(struct node *node, const struct raft_entry *entry)
-{
-	struct raft_conf_state conf;
-	int code;
-
-	if (entry->kind != ENTRY_CONF_V1 && entry->kind != ENTRY_CONF_V2)
-		return;
-	code = raft_apply_conf(node->raft, entry, &conf);
-	(void)code; /* an impossible one is skipped by all alike */
-	peer_follow_conf(node);
-}
-
 static void sample(struct node *node, const struct raft_entry *entry)
 {
 	if (entry->index % SAMPLE_STEP)
@@ -58,7 +46,7 @@ static void finish(struct node *node, const struct raft_entry *entry)
 			batch_done(node, batch);
 		}
 	}
-	apply_conf(node, entry);
+	member_apply_end(node, entry);
 	sample(node, entry);
 	if (entry->kind == ENTRY_SNAPSHOT_CUT)
 		work_snapshot_cut(node, entry);
@@ -75,8 +63,10 @@ void apply_committed(struct node *node)
 		uint32_t slice = budget < APPLY_SLICE ? budget : APPLY_SLICE;
 
 		assert(entry && entry->data);
-		if (!node->applying)
+		if (!node->applying) {
 			store_apply_begin(node->store, entry);
+			member_apply_begin(node, entry);
+		}
 		/* What it used of a slice it does not say: all of it. */
 		node->applying = store_apply(node->store, slice) != 0;
 		node->work++;

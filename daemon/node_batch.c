@@ -173,28 +173,47 @@ void batch_add(struct node *node, uint32_t size, const struct request *request)
 	node->work++;
 }
 
+static bool seal_alone(struct node *node, uint32_t kind, const void *payload,
+		       const struct batch *proto)
+{
+	uint8_t *entry;
+
+	if (!rings_fit(node) || !place_room(node, entry_size(proto->size)))
+		return false;
+	entry = place(node)->payload + place(node)->used;
+	if (proto->size)
+		memcpy(entry + ENTRY_HEADER_SIZE, payload, proto->size);
+	seal(node, kind, proto);
+	node->work++;
+	return true;
+}
+
 bool batch_own(struct node *node, uint32_t kind, const void *payload,
 	       uint32_t size, int handle)
 {
-	struct batch proto = {
-		.size = size,
-		.request = node->request_tail,
-		.handle = handle,
-	};
-	uint8_t *entry;
+	struct batch proto = {.size = size, .handle = handle};
 
 	if (is_catching_up(node))
 		return false;
 	batch_seal_open(node);
-	if (!rings_fit(node) || !place_room(node, entry_size(size)))
-		return false;
+	proto.request = node->request_tail;
 	if (handle >= 0)
 		proto.handle_generation = node->handles[handle].generation;
-	entry = place(node)->payload + place(node)->used;
-	if (size)
-		memcpy(entry + ENTRY_HEADER_SIZE, payload, size);
-	seal(node, kind, &proto);
-	node->work++;
+	return seal_alone(node, kind, payload, &proto);
+}
+
+bool batch_request(struct node *node, uint32_t kind, const void *payload,
+		   uint32_t size, const struct request *request)
+{
+	struct batch proto = {.size = size, .count = 1, .handle = -1};
+
+	if (is_catching_up(node))
+		return false;
+	batch_seal_open(node);
+	proto.request = node->request_tail;
+	if (!seal_alone(node, kind, payload, &proto))
+		return false;
+	*node_request(node, node->request_tail++) = *request;
 	return true;
 }
 

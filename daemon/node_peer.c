@@ -89,7 +89,7 @@ static bool has(const uint64_t *ids, uint8_t count, uint64_t id)
 	return false;
 }
 
-static bool in_conf(const struct raft_conf_state *conf, uint64_t id)
+bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id)
 {
 	return has(conf->voters, conf->voter_count, id) ||
 	       has(conf->outgoing, conf->outgoing_count, id) ||
@@ -113,7 +113,7 @@ void peer_follow_conf(struct node *node)
 
 	raft_status(node->raft, &raft);
 	node->members_change++;
-	if (in_conf(&raft.conf, node->options.member))
+	if (peer_in_conf(&raft.conf, node->options.member))
 		node->was_member = true;
 	else if (node->was_member)
 		node->removed = true;
@@ -125,52 +125,13 @@ void peer_follow_conf(struct node *node)
 	}
 	for (i = 0; i < node->options.peers_max; i++)
 		if (node->peers[i].id &&
-		    !in_conf(&raft.conf, node->peers[i].id))
+		    !peer_in_conf(&raft.conf, node->peers[i].id))
 			forget(node, &node->peers[i]);
 	remember_all(node, raft.conf.voters, raft.conf.voter_count);
 	remember_all(node, raft.conf.outgoing, raft.conf.outgoing_count);
 	remember_all(node, raft.conf.learners, raft.conf.learner_count);
 	remember_all(node, raft.conf.learners_next,
 		     raft.conf.learner_next_count);
-}
-
-static void fill_member(const struct node *node,
-			const struct raft_conf_state *conf, uint64_t id,
-			struct node_member *member)
-{
-	uint32_t i;
-
-	memset(member, 0, sizeof(*member));
-	member->id = id;
-	member->voter = has(conf->voters, conf->voter_count, id) ||
-			has(conf->outgoing, conf->outgoing_count, id);
-	member->learner = has(conf->learners, conf->learner_count, id);
-	for (i = 0; i < node->options.member_count; i++)
-		if (node->options.members[i].id == id)
-			memcpy(member->address,
-			       node->options.members[i].address,
-			       sizeof(member->address));
-}
-
-uint32_t node_members(const struct node *node,
-		      struct node_member ret_members[NODE_MEMBERS_MAX])
-{
-	struct raft_status raft;
-	uint32_t i, count = 0;
-
-	raft_status(node->raft, &raft);
-	fill_member(node, &raft.conf, node->options.member,
-		    &ret_members[count++]);
-	for (i = 0; i < node->options.peers_max; i++)
-		if (node->peers[i].id && count < NODE_MEMBERS_MAX)
-			fill_member(node, &raft.conf, node->peers[i].id,
-				    &ret_members[count++]);
-	return count;
-}
-
-uint64_t node_members_change(const struct node *node)
-{
-	return node->members_change;
 }
 
 int node_link_up(struct node *node, uint64_t member, enum node_lane lane)

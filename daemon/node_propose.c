@@ -49,6 +49,11 @@ static bool is_final(int32_t status)
 	       status == CONCLAVE_EMEMBERSHIP;
 }
 
+static bool is_conf(uint32_t kind)
+{
+	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
+}
+
 /* What only a leader proposes, for reasons that may have gone with it. */
 static bool is_of_leader(uint32_t kind)
 {
@@ -149,8 +154,13 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 		.data = from,
 	};
 	uint64_t index, term;
-	int code = raft_propose(node->raft, &entry, &index, &term);
+	int code;
 
+	if (is_conf(sealed->kind) && !member_may(node, from, sealed->size)) {
+		drop(node, sealed, CONCLAVE_EMEMBERSHIP);
+		return;
+	}
+	code = raft_propose(node->raft, &entry, &index, &term);
 	if (code)
 		drop(node, sealed, dropped_status(code));
 	if (code == RAFT_ECONF_REFUSED) {
@@ -170,8 +180,8 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 }
 
 /*
- * Raft would refuse beyond its limits; what waits in the buffer fills it, and
- * then the rings are left undrained.
+ * Raft would refuse beyond its limits, and while leadership moves; what waits
+ * in the buffer fills it, and then the rings are left undrained.
  */
 static bool raft_takes_all(const struct node *node)
 {
@@ -180,6 +190,8 @@ static bool raft_takes_all(const struct node *node)
 	uint32_t i;
 
 	raft_status(node->raft, &raft);
+	if (raft.transferee)
+		return false;
 	for (i = 0; i < node->sealed_count; i++)
 		size += node->sealed[i].size;
 	return !raft.uncommitted_size || !size ||
@@ -278,7 +290,7 @@ static bool may_forward(uint32_t kind)
 {
 	return kind == ENTRY_NORMAL || kind == ENTRY_SESSION_RESUME ||
 	       kind == ENTRY_SESSION_CLOSE || kind == ENTRY_SESSION_EXPIRE ||
-	       kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
+	       is_conf(kind);
 }
 
 int propose_received(struct node *node, struct peer *origin,

@@ -330,7 +330,9 @@ struct node {
 	uint64_t pending_size; /* bytes of batches that are not done */
 
 	struct peer *peers; /* options.peers_max */
+	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
 	uint64_t members_change;
+	uint64_t telling; /* index at which an address is told, about */
 	bool removed;
 	bool was_member;
 	struct incoming incoming;
@@ -406,6 +408,10 @@ void batch_add(struct node *node, uint32_t size, const struct request *request);
 /* Seals an entry of `kind` of the node's own; false: no room now. */
 bool batch_own(struct node *node, uint32_t kind, const void *payload,
 	       uint32_t size, int handle);
+
+/* The same for one request, which travels alone. */
+bool batch_request(struct node *node, uint32_t kind, const void *payload,
+		   uint32_t size, const struct request *request);
 void batch_seal_open(struct node *node);
 
 /* The batch of this member with that number, if it is not done; or NULL. */
@@ -458,6 +464,9 @@ bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));
 void record_release(struct node *node);
 
+/* Buffers are scarce: puts small ones together. Between turns alone. */
+void record_make_room(struct node *node);
+
 /* The log's end may be another than before: what lies behind is let go. */
 void record_truncated(struct node *node, uint64_t first);
 void record_drop_all(struct node *node);
@@ -476,6 +485,31 @@ bool peer_queue(struct node *node, struct peer *peer,
 		const struct out_frame *frame);
 void peer_send_messages(struct node *node, const struct raft_ready *ready);
 void peer_turn(struct node *node);
+
+bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id);
+
+/* ---- node_member.c: changes of membership ---- */
+
+enum member_limits {
+	/* Two changes, an operation that begins its session, two addresses. */
+	MEMBER_PAYLOAD_MAX =
+		8 + 2 * 16 + OP_HEADER_SIZE + 48 + 2 * STORE_ADDRESS_MAX + 8,
+};
+
+/*
+ * The payload of the entry that a request CV_MEMBER comes to; `op` has the
+ * identity, and is completed. 0, or a refusal.
+ */
+int member_payload(const struct cv_request *head, const uint8_t *body,
+		   struct op_header *op, const struct op_begin *begin,
+		   uint8_t payload[MEMBER_PAYLOAD_MAX], uint32_t *ret_size)
+	__attribute__((warn_unused_result));
+
+/* The leader may propose this change now. */
+bool member_may(const struct node *node, const uint8_t *entry, uint32_t size);
+void member_tell_addresses(struct node *node);
+void member_apply_begin(struct node *node, const struct raft_entry *entry);
+void member_apply_end(struct node *node, const struct raft_entry *entry);
 
 /* ---- node_hear.c: what came on a lane ---- */
 
@@ -524,6 +558,12 @@ int work_replay(struct node *node, const struct wal_report *report)
 void intake_drain(struct node *node, bool sweep);
 bool intake_pending(struct node *node);
 void intake_heat(struct node *node, uint32_t index);
+
+/* ---- node_answer.c ---- */
+
+/* A request of the control ring that is answered at once; else false. */
+bool answer_control(struct node *node, struct handle *handle,
+		    const struct cv_request *head);
 
 /* ---- session.c ---- */
 

@@ -249,6 +249,7 @@ void work_background(struct node *node)
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);
+	member_tell_addresses(node);
 	keep_retention(node);
 	keep_size(node);
 	if (store_compact(node->store, COMPACT_BUDGET))
@@ -371,24 +372,12 @@ static int keep_bytes(struct node *node, struct raft_entry *entry)
 static void apply_now(struct node *node, const struct raft_entry *entry)
 {
 	store_apply_begin(node->store, entry);
+	member_apply_begin(node, entry);
 	while (store_apply(node->store, REPLAY_BUDGET))
 		;
 	while (store_compact(node->store, REPLAY_BUDGET))
 		;
 	node->applied = entry->index;
-}
-
-/* Raft knows the entry now, and that it was applied: who is a member then. */
-static void replay_conf(struct node *node, const struct raft_entry *entry)
-{
-	struct raft_conf_state conf;
-	int code;
-
-	if (entry->kind != ENTRY_CONF_V1 && entry->kind != ENTRY_CONF_V2)
-		return;
-	raft_restored(node->raft, entry->index);
-	code = raft_apply_conf(node->raft, entry, &conf);
-	(void)code; /* an impossible one is skipped by all alike */
 }
 
 static int replay_one(struct node *node, struct raft_entry *entry,
@@ -405,9 +394,12 @@ static int replay_one(struct node *node, struct raft_entry *entry,
 	}
 	if (!code)
 		code = raft_load(node->raft, &loaded);
-	if (!code && entry->index <= commit)
-		replay_conf(node, entry);
-	return code;
+	if (code || entry->index > commit)
+		return code;
+	/* Raft knows the entry now, and hears that it was applied. */
+	raft_restored(node->raft, entry->index);
+	member_apply_end(node, entry);
+	return 0;
 }
 
 int work_replay(struct node *node, const struct wal_report *report)

@@ -371,4 +371,14 @@ const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);
 
 void raft_status(const struct raft *raft, struct raft_status *ret_status);
 
+/* What a leader knows of another member; false: it is not in the configuration,
+ * or this member does not lead. */
+struct raft_peer_status {
+	uint64_t match; /* last index known to be on its disk */
+	bool active; /* heard from since the last check of the quorum */
+};
+
+bool raft_peer_status(const struct raft *raft, uint64_t id,
+		      struct raft_peer_status *ret_status);
+
 #endif

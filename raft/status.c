@@ -26,3 +26,17 @@ void raft_status(const struct raft *raft, struct raft_status *ret_status)
 	raft_lease(raft, &status.lease);
 	*ret_status = status;
 }
+
+bool raft_peer_status(const struct raft *raft, uint64_t id,
+		      struct raft_peer_status *ret_status)
+{
+	const struct raft_progress *progress;
+
+	assert(raft && ret_status);
+	progress = raft_find_const(raft, id);
+	if (raft->role != RAFT_LEADER || !progress)
+		return false;
+	ret_status->match = progress->match;
+	ret_status->active = progress->recent_active;
+	return true;
+}

@@ -98,10 +98,25 @@ enum cv_type {
 	CV_CAS = 3,
 	CV_COMPACT = 4,
 	CV_SETTING = 5,
+	CV_MEMBER = 6, /* `limit` says what: enum cv_member_change */
 	/* The control ring. */
 	CV_PING = 16,
 	CV_RANGE = 17,
 	CV_OUTCOME = 18, /* what became of `sequence`? */
+	CV_MOVE =
+		19, /* hand leadership to member `argument`: begun, not over */
+	CV_MEMBERS = 20, /* as known here: struct cv_member in the reply */
+	CV_STATE = 21, /* what the store is here: struct cv_state */
+};
+
+/* What a CV_MEMBER does with member `argument`. */
+enum cv_member_change {
+	CV_MEMBER_ADD = 1, /* as a learner; key: its address */
+	CV_MEMBER_PROMOTE = 2, /* a learner that has caught up, to a voter */
+	CV_MEMBER_REMOVE = 3,
+	CV_MEMBER_UPDATE = 4, /* key: its new address */
+	CV_MEMBER_REPLACE = 5, /* by the learner whose id (u64) is the value,
+				  in one joint change */
 };
 
 /* The slot of a pad: the rest of the ring, go on at its start. */
@@ -179,6 +194,30 @@ struct cv_record {
 	uint64_t mod_revision;
 	uint64_t version;
 	uint64_t lease;
+};
+
+enum cv_member_flags {
+	CV_MEMBER_VOTER = 1,
+	CV_MEMBER_LEARNER = 2,
+	CV_MEMBER_LEADER = 4,
+	CV_MEMBER_SELF = 8, /* the one that answers */
+	CV_MEMBER_LINKED = 16, /* connected to the one that answers */
+	CV_MEMBER_REMOVED = 32, /* was one */
+};
+
+/* One member in a reply; the address and zeros to a multiple of 8 follow. */
+struct cv_member {
+	uint64_t id;
+	uint64_t match; /* last index on its disk, if the leader answers */
+	uint32_t flags;
+	uint32_t address_size;
+};
+
+/* Equal at equal `applied` on all members. */
+struct cv_state {
+	uint64_t applied;
+	uint64_t revision;
+	uint64_t hash[2]; /* low, high */
 };
 
 /* Words of *up* that the client writes, besides claims and rings. */

@@ -191,6 +191,7 @@ static void append_submit(struct wal *wal, uint8_t *record, uint32_t blocks,
 		op->size += DISK_BLOCK;
 	}
 	tail->used += blocks;
+	wal->record.blocks = blocks;
 	wal->stats.bytes += op->size;
 	wal->log_bytes += op->size;
 	wal->record.busy = true;
@@ -243,6 +244,7 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	}
 	flight->buffer = buffer;
 	flight->hard = *hard;
+	flight->first_index = first;
 	flight->last_index = last;
 	flight->entry_count = header.entry_count;
 	record_seal(record, &header);

@@ -131,6 +131,7 @@ void log_index_void(struct wal *wal, uint64_t first)
 {
 	struct log_index *index = &wal->index;
 
+	log_fetch_void(wal, first);
 	while (index->mark_count > 0 &&
 	       index->marks[index->mark_count - 1].index >= first)
 		index->mark_count--;

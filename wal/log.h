@@ -2,12 +2,14 @@
  * Inside the log: what the files of wal/ share. Nobody else includes this.
  *
  * The log is four machines over one disk, each with at most one operation in
- * flight, so that an operation belongs to its machine by its address:
+ * flight, and some reads, so that an operation belongs to its machine by its
+ * address:
  *
  *   record    wal/append.c    writes records, begins segments
  *   keeper    wal/keep.c      writes `meta`, gives old segments back
  *   pool      wal/pool.c      makes spare segments
  *   snapshot  wal/snapshot_write.c
+ *   fetches   wal/fetch.c     read back for members that lag
  *
  * wal_reap() tells a machine that its operation is done; wal_work() lets each
  * start its next one. Recovery (wal/recover.c and what it calls) runs before
@@ -37,6 +39,7 @@ enum log_limits {
 	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
 	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
 	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
+	LOG_FETCH_BLOCKS = 128, /* read at once, if no record is larger */
 };
 
 /* The record in flight. */
@@ -46,8 +49,10 @@ struct log_record {
 	struct wal_buffer *buffer; /* NULL: hard state alone */
 	struct wal_done done;
 	struct raft_hard_state hard;
+	uint64_t first_index;
 	uint64_t last_index;
 	uint32_t entry_count;
+	uint32_t blocks;
 };
 
 struct log_keeper {
@@ -107,6 +112,7 @@ struct log_snapshot {
 	uint8_t state; /* enum snapshot_state */
 	bool ended; /* the image is whole */
 	bool aborted;
+	bool renamed; /* it has its final name */
 	bool replaces; /* the log has another history, or ends before it */
 	int file;
 	uint32_t fill; /* bytes of the image in the staged chunk */
@@ -116,6 +122,16 @@ struct log_snapshot {
 	uint64_t log_bytes; /* of struct wal, when it was begun */
 	struct meta_snapshot meta;
 	XXH3_state_t root;
+	uint32_t head_size;
+	uint8_t head[WAL_HEAD_MAX];
+};
+
+/* The snapshot that counts, open for whoever is to be sent it. */
+struct log_newest {
+	int file; /* -1: there is none */
+	struct meta_snapshot meta;
+	uint32_t head_size;
+	uint8_t head[WAL_HEAD_MAX];
 };
 
 /* Entries from `index` on, to the next run, are of this term. */
@@ -137,6 +153,32 @@ struct log_index {
 	uint32_t mark_count;
 	uint32_t run_count;
 	struct log_run runs[LOG_RUNS_MAX];
+};
+
+enum fetch_state {
+	FETCH_FREE = 0,
+	FETCH_READING,
+	FETCH_OVER, /* `result` and `fetched` say how */
+};
+
+struct log_fetch {
+	struct disk_op op;
+	uint8_t *memory; /* fetch_size of struct wal */
+	uint8_t state; /* enum fetch_state */
+	bool is_chunk;
+	bool ended; /* nobody waits for it any more */
+	int result;
+	struct wal_fetched fetched;
+	uint64_t snapshot; /* a chunk's */
+
+	/* Entries: the one that is looked for, and where all end. */
+	uint64_t next_index;
+	uint64_t end_index;
+	/* The record that the walk stands at. */
+	uint64_t sequence;
+	uint64_t segment;
+	uint32_t block;
+	struct log_mark next; /* what follows the last ones begins here */
 };
 
 /* Where recovery or replay stands in the log, and what it has in memory. */
@@ -181,12 +223,14 @@ struct wal {
 	struct log_keeper keeper;
 	struct log_pool pool;
 	struct log_snapshot snapshot;
+	struct log_newest newest;
+	struct log_fetch fetches[WAL_FETCHES];
+	uint32_t fetch_count;
 
 	/* Recovery and replay. */
 	struct log_cursor cursor;
 	struct wal_report *report; /* while wal_open() runs */
-	int snapshot_file; /* the recovered one, -1: none */
-	uint64_t snapshot_chunk; /* next one to hand out */
+	uint64_t image_chunk; /* next one of the image to hand out */
 	struct meta_snapshot must_reach; /* the log alone must go up to it */
 	char boot_id[META_BOOT_ID_SIZE];
 
@@ -203,6 +247,7 @@ struct wal {
 	uint8_t *buffer_memory;
 	uint32_t fill_size;
 	uint32_t window_blocks;
+	uint32_t fetch_size; /* of one */
 	uint32_t buffer_size; /* of one, the spare block in front included */
 	struct wal_buffer buffers[WAL_BUFFERS_MAX];
 };
@@ -346,6 +391,17 @@ int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
 /* ---- wal/recover.c ---- */
 
 int log_recover(struct wal *wal) __attribute__((warn_unused_result));
+
+/* ---- wal/fetch.c ---- */
+
+bool log_fetch_owns(const struct wal *wal, const struct disk_op *op);
+void log_fetch_done(struct wal *wal, struct disk_op *op);
+
+/* A read of `file` is under way: it may not be closed. */
+bool log_fetch_reads(const struct wal *wal, int file);
+
+/* Entries from `first` on do not count any more. */
+void log_fetch_void(struct wal *wal, uint64_t first);
 
 /* ---- wal/index.c ---- */
 

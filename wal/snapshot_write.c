@@ -53,8 +53,12 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 	XXH3_128bits_reset(&snapshot->root);
 	XXH3_128bits_update(&snapshot->root, wal->chunk, DISK_BLOCK);
 	snapshot->meta = (struct meta_snapshot){.index = index, .term = term};
+	snapshot->head_size = head_size;
+	if (head_size > 0)
+		memcpy(snapshot->head, head, head_size);
 	snapshot->ended = false;
 	snapshot->aborted = false;
+	snapshot->renamed = false;
 	snapshot->fill = 0;
 	snapshot->chunk_count = 0;
 	snapshot->image_size = 0;
@@ -103,7 +107,9 @@ bool wal_snapshot_active(const struct wal *wal)
 
 void wal_snapshot_abort(struct wal *wal)
 {
-	if (wal->snapshot.state != SNAPSHOT_IDLE)
+	/* Once `meta` is being told there is no way back. */
+	if (wal->snapshot.state != SNAPSHOT_IDLE &&
+	    wal->snapshot.meta.index != wal->keeper.meta.snapshot.index)
 		wal->snapshot.aborted = true;
 }
 
@@ -132,6 +138,8 @@ static void snapshot_replace(struct wal *wal)
 {
 	uint32_t i;
 
+	if (!wal->snapshot.replaces)
+		return;
 	log_index_void(wal, 0);
 	wal->last_index = wal->snapshot.meta.index;
 	wal->log_bytes_before = wal->log_bytes;
@@ -190,6 +198,21 @@ static void snapshot_write_footer(struct wal *wal)
 	snapshot_write(wal, wal->chunk, DISK_BLOCK);
 }
 
+/* It is named: it is the one that is read, and the one before is closed. */
+static void snapshot_publish(struct wal *wal)
+{
+	struct log_snapshot *snapshot = &wal->snapshot;
+	struct log_newest *newest = &wal->newest;
+	int before = newest->file;
+
+	newest->file = snapshot->file;
+	newest->meta = snapshot->meta;
+	newest->head_size = snapshot->head_size;
+	memcpy(newest->head, snapshot->head, snapshot->head_size);
+	snapshot->file = before;
+	wal->stats.snapshots++;
+}
+
 /* Takes the image as far as it came: a chunk, or the footer, or nothing. */
 static bool snapshot_take(struct wal *wal)
 {
@@ -228,6 +251,15 @@ static bool snapshot_tell(struct wal *wal, const struct meta_snapshot *named,
 	return false;
 }
 
+/* The one before is closed: its file goes next. */
+static void snapshot_closed(struct wal *wal)
+{
+	wal->snapshot.file = -1;
+	wal->snapshot.state = wal->keeper.durable.previous.index
+				      ? SNAPSHOT_DROP_OLD
+				      : SNAPSHOT_FORGET;
+}
+
 /* The two steps that are the keeper's to do. */
 static void snapshot_settle(struct wal *wal)
 {
@@ -243,9 +275,8 @@ static void snapshot_settle(struct wal *wal)
 	if (snapshot->state == SNAPSHOT_NAME &&
 	    snapshot_tell(wal, &snapshot->meta, &before)) {
 		wal->log_bytes_before = snapshot->log_bytes;
-		if (snapshot->replaces)
-			snapshot_replace(wal);
-		wal->stats.snapshots++;
+		snapshot_replace(wal);
+		snapshot_publish(wal);
 		snapshot->state = SNAPSHOT_CLOSE;
 	}
 	if (snapshot->state == SNAPSHOT_FORGET &&
@@ -264,7 +295,7 @@ static bool snapshot_prepare(struct wal *wal)
 	snapshot_name(op->name,
 		      old ? wal->keeper.durable.previous.index
 			  : snapshot->meta.index,
-		      old ? "" : ".tmp");
+		      old || snapshot->renamed ? "" : ".tmp");
 	snapshot_name(op->new_name, snapshot->meta.index, "");
 	switch (snapshot->state) {
 	case SNAPSHOT_CREATE:
@@ -303,10 +334,15 @@ void log_snapshot_work(struct wal *wal)
 
 	if (snapshot->busy || snapshot->state == SNAPSHOT_IDLE)
 		return;
-	if (snapshot->aborted && snapshot->state < SNAPSHOT_RENAME)
+	if (snapshot->aborted && snapshot->state <= SNAPSHOT_NAME)
 		snapshot->state = snapshot->file >= 0 ? SNAPSHOT_DROP_NAME
 						      : SNAPSHOT_IDLE;
 	snapshot_settle(wal);
+	if (snapshot->state == SNAPSHOT_CLOSE && snapshot->file < 0)
+		snapshot_closed(wal);
+	if (snapshot->state == SNAPSHOT_CLOSE &&
+	    log_fetch_reads(wal, snapshot->file))
+		return;
 	if (!snapshot_prepare(wal))
 		return;
 	snapshot->busy = true;
@@ -347,11 +383,12 @@ static void snapshot_advance(struct wal *wal)
 		snapshot->replaces = snapshot_differs(wal);
 		snapshot->state = SNAPSHOT_NAME;
 		break;
+	case SNAPSHOT_RENAME:
+		snapshot->renamed = true;
+		snapshot->state = SNAPSHOT_SYNC_FOLDER;
+		break;
 	case SNAPSHOT_CLOSE:
-		snapshot->file = -1;
-		snapshot->state = wal->keeper.durable.previous.index
-					  ? SNAPSHOT_DROP_OLD
-					  : SNAPSHOT_FORGET;
+		snapshot_closed(wal);
 		break;
 	case SNAPSHOT_DROP_FILE:
 		snapshot->file = -1;

@@ -13,6 +13,7 @@ struct log_sizes {
 	size_t chunk;
 	size_t window;
 	size_t marks;
+	size_t fetch;
 	size_t buffer;
 	size_t total;
 };
@@ -25,6 +26,11 @@ static size_t whole_blocks(size_t size)
 static size_t smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
+}
+
+static uint32_t log_fetch_count(const struct wal_options *options)
+{
+	return options->fetches ? options->fetches : WAL_FETCHES;
 }
 
 static void log_sizes(const struct wal_options *options,
@@ -41,8 +47,12 @@ static void log_sizes(const struct wal_options *options,
 	/* The segment's first block is the spare one of the buffer. */
 	sizes.buffer =
 		smaller((size_t)(WAL_BLOCKS_LARGE + 1) * DISK_BLOCK, segment);
+	sizes.fetch = smaller((size_t)WAL_BLOCKS_LARGE * DISK_BLOCK, segment);
+	if (sizes.fetch < WAL_CHUNK_SIZE)
+		sizes.fetch = WAL_CHUNK_SIZE;
 	sizes.total = sizes.wal + META_SIZE + 2 * DISK_BLOCK + sizes.zeros +
 		      sizes.chunk + sizes.window + sizes.marks +
+		      sizes.fetch * log_fetch_count(options) +
 		      sizes.buffer * options->buffers;
 	*ret_sizes = sizes;
 }
@@ -62,7 +72,8 @@ static bool log_options_valid(const struct wal_options *options)
 	       options->segment_size <= WAL_SEGMENT_SIZE &&
 	       options->buffers >= 1 && options->buffers <= WAL_BUFFERS_MAX &&
 	       options->spares_min >= 1 &&
-	       options->spares_min <= LOG_SPARES_MAX && options->member > 0;
+	       options->spares_min <= LOG_SPARES_MAX &&
+	       options->fetches <= WAL_FETCHES && options->member > 0;
 }
 
 static uint8_t *log_take(uint8_t **memory, size_t size)
@@ -79,6 +90,7 @@ static struct wal *log_layout(const struct wal_options *options, void *memory)
 	uint8_t *next = memory;
 	struct log_sizes sizes;
 	struct wal *wal;
+	uint32_t i;
 
 	log_sizes(options, &sizes);
 	wal = (struct wal *)(void *)log_take(&next, sizes.wal);
@@ -91,15 +103,19 @@ static struct wal *log_layout(const struct wal_options *options, void *memory)
 	wal->window = log_take(&next, sizes.window);
 	wal->index.marks =
 		(struct log_mark *)(void *)log_take(&next, sizes.marks);
+	wal->fetch_count = log_fetch_count(options);
+	for (i = 0; i < wal->fetch_count; i++)
+		wal->fetches[i].memory = log_take(&next, sizes.fetch);
 	wal->buffer_memory = log_take(&next, sizes.buffer * options->buffers);
 	assert((size_t)(next - (uint8_t *)memory) == sizes.total);
 	memset(wal->zeros, 0, sizes.zeros);
 	wal->fill_size = (uint32_t)sizes.zeros;
 	wal->window_blocks = (uint32_t)(sizes.window / DISK_BLOCK);
 	wal->buffer_size = (uint32_t)sizes.buffer;
+	wal->fetch_size = (uint32_t)sizes.fetch;
 	wal->pool.wanted = options->spares_min;
 	wal->meta_file = -1;
-	wal->snapshot_file = -1;
+	wal->newest.file = -1;
 	wal->snapshot.file = -1;
 	wal->cursor.window_file = -1;
 	return wal;
@@ -147,8 +163,8 @@ static void log_close_files(struct wal *wal)
 		disk_close_now(wal->disk, wal->spares[i].file);
 	if (wal->pool.state != POOL_IDLE && wal->pool.segment.file >= 0)
 		disk_close_now(wal->disk, wal->pool.segment.file);
-	if (wal->snapshot_file >= 0)
-		disk_close_now(wal->disk, wal->snapshot_file);
+	if (wal->newest.file >= 0)
+		disk_close_now(wal->disk, wal->newest.file);
 	if (wal->snapshot.file >= 0)
 		disk_close_now(wal->disk, wal->snapshot.file);
 	/* `meta` last: it arbitrates. */
@@ -204,7 +220,8 @@ int wal_open(struct wal **ret_wal, struct disk *disk,
 	memset(ret_report, 0, sizeof(*ret_report));
 	if (!log_options_valid(options)) {
 		text_format(ret_report->where, WAL_WHERE_MAX,
-			    "options: segment size, buffers, spares or member");
+			    "options: segment size, buffers, spares, "
+			    "fetches or member");
 		return -EINVAL;
 	}
 	wal = log_layout(options, memory);
@@ -240,6 +257,8 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 			log_pool_done(wal);
 		else if (op == &wal->snapshot.op)
 			log_snapshot_done(wal);
+		else if (log_fetch_owns(wal, op))
+			log_fetch_done(wal, op);
 		else
 			log_record_done(wal);
 		if (op == &wal->record.op && !wal->failed) {

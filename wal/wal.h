@@ -51,6 +51,7 @@ struct wal_options {
 	uint32_t segment_size; /* WAL_SEGMENT_SIZE, less in tests */
 	uint32_t spares_min; /* fresh segments kept ready, at least 1 */
 	uint32_t buffers; /* record buffers of the large kind */
+	uint32_t fetches; /* reads at once, 0: WAL_FETCHES, the most */
 	uint64_t snapshot_after; /* bytes of log that make one due */
 	bool accept_tail_loss; /* go on past damage, at one's own risk */
 	bool create; /* false: an empty folder is an error */
@@ -195,8 +196,8 @@ bool wal_snapshot_due(const struct wal *wal);
  * is copied. The image follows in pieces: wal_snapshot_room() lends room of
  * the next chunk (NULL: the disk is behind, ask in a later turn), and
  * wal_snapshot_put() hands in `size` bytes of it. wal_snapshot_end() says
- * that this was all. One at a time; abort drops a begun one. The pieces are a
- * stream: room is lent for at least 64 KiB, any part of it may be used, and
+ * that this was all. One at a time; abort drops a begun one, unless it is just
+ * being named: then it comes to be in spite of it. The pieces are a stream: room is lent for at least 64 KiB, any part of it may be used, and
  * what is read back later is cut elsewhere.
  *
  * A snapshot that was received is written the same way, and must be named
@@ -232,14 +233,15 @@ uint64_t wal_snapshot_index(const struct wal *wal);
 
 /*
  * What lies on the disk and not in memory any more, for a member that lags.
- * A few reads may be under way at once (WAL_FETCHES), each in memory of its
- * own. Content is checked as recovery checks it.
+ * A few reads may be under way at once (wal_options.fetches), each in memory
+ * of its own. Content is checked as recovery checks it.
  *
- * wal_fetch_entries(): entries from `index` on, as many whole ones as stand
- * in the same record. wal_fetch_chunk(): chunk `chunk` (from 0) of the
- * snapshot at `index`: WAL_CHUNK_SIZE bytes of its image, less in the last.
- * Both give a ticket (≥ 0), or -EAGAIN (all are busy), -ENOENT (the log does
- * not hold it, or not any more).
+ * wal_fetch_entries(): entries from `index` on, as many whole ones as one read
+ * brings, at least one. wal_fetch_chunk(): chunk `chunk` (from 0) of the
+ * snapshot at `index`, as its file is cut: WAL_CHUNK_SIZE bytes less a small
+ * header, and what is left in the last. Both give a ticket (≥ 0), or -EAGAIN
+ * (all are busy, or the entry is just being written), -ENOENT (the log does
+ * not hold it, or not any more), WAL_EFAILED.
  */
 int wal_fetch_entries(struct wal *wal, uint64_t index)
 	__attribute__((warn_unused_result));
@@ -256,17 +258,19 @@ struct wal_fetched {
 };
 
 /*
- * -EINPROGRESS; 0 and the bytes, lent until wal_fetch_end(); or an error (EIO,
- * WAL_EDAMAGED, -ENOENT: it went meanwhile). wal_fetch_end() gives the ticket
- * back, whether the read is over or not.
+ * -EINPROGRESS; 0 and the bytes, lent until wal_fetch_end(); or an error (-EIO,
+ * WAL_EDAMAGED, -ENOENT: it went meanwhile, or was overwritten). wal_reap()
+ * moves it on. wal_fetch_end() gives the ticket back, whether the read is over
+ * or not.
  */
 int wal_fetched(struct wal *wal, int ticket, struct wal_fetched *ret_fetched)
 	__attribute__((warn_unused_result));
 void wal_fetch_end(struct wal *wal, int ticket);
 
 /*
- * The newest snapshot that is whole, for sending: its index (0: none), term,
- * how many chunks it has, and its head.
+ * The newest snapshot that is named, for sending: its index (0: none), term,
+ * how many chunks it has (0: its image is empty), and its head, lent until the
+ * next wal_work().
  */
 uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
 			     uint64_t *ret_chunks, const void **ret_head,

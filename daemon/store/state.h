@@ -134,6 +134,12 @@ struct store {
 	struct load load;
 };
 
+/* Sessions are still to be written: what touches one leaves its shadow. */
+static inline bool image_awaits_sessions(const struct image *image)
+{
+	return image->phase == IMAGE_MEMBERS || image->phase == IMAGE_SESSIONS;
+}
+
 /* Takes units from a budget; false when there is none left. */
 static inline bool budget_spend(uint32_t *budget, uint32_t units)
 {

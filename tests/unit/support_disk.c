@@ -259,15 +259,33 @@ void disk_flush(struct disk *disk)
 	(void)disk;
 }
 
+/* Takes the first operation that is not held out of the list, or NULL. */
+static struct disk_op *mem_next(struct disk *disk)
+{
+	struct disk_op *before = NULL;
+	struct disk_op *op = disk->first;
+
+	while (op && disk->held_kinds & 1u << op->kind) {
+		before = op;
+		op = op->next;
+	}
+	if (!op)
+		return NULL;
+	if (before)
+		before->next = op->next;
+	else
+		disk->first = op->next;
+	if (disk->last == op)
+		disk->last = before;
+	return op;
+}
+
 struct disk_op *disk_reap(struct disk *disk)
 {
-	struct disk_op *op = disk->first;
+	struct disk_op *op = mem_next(disk);
 
 	if (!op)
 		return NULL;
-	disk->first = op->next;
-	if (!disk->first)
-		disk->last = NULL;
 	disk->busy--;
 	op->result = disk->fault_result;
 	if (!mem_is_faulty(disk, op->kind))

@@ -43,6 +43,9 @@ struct disk {
 	uint32_t counted; /* of fault_kinds, until now */
 	uint32_t faults; /* that were delivered */
 
+	/* Operations of these kinds are not finished, the others pass them. */
+	uint32_t held_kinds;
+
 	/* Reads of this file's block fail with EIO; "": none. */
 	char bad_name[DISK_NAME_MAX];
 	uint64_t bad_block;

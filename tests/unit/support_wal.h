@@ -49,6 +49,7 @@ static inline void rig_init(struct rig *rig, struct disk *disk)
 	rig->options.segment_size = RIG_SEGMENT;
 	rig->options.spares_min = 1;
 	rig->options.buffers = 4;
+	rig->options.fetches = 2;
 	rig->options.snapshot_after = 1 << 20;
 	rig->options.create = true;
 }
