@@ -124,11 +124,12 @@ bool wal_can_append(const struct wal *wal)
 	const struct segment *tail = &wal->live[wal->live_count - 1];
 
 	if (wal->failed || wal->record.busy || log_snapshot_replaces(wal) ||
-	    log_index_full(wal))
+	    log_index_full(wal) || wal->damage.found)
 		return false;
 	if (wal->spare_count > 0 && wal->live_count < LOG_SEGMENTS_MAX)
 		return true;
-	return tail->blocks - tail->used >= append_blocks_max(wal);
+	return !wal->fresh_segment &&
+	       tail->blocks - tail->used >= append_blocks_max(wal);
 }
 
 /* Checks the entries that a builder hands in; returns the last one's term. */
@@ -213,14 +214,16 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 		header.payload = (uint32_t)(buffer->payload - record);
 	}
 	blocks = record_blocks(header.payload, buffer ? buffer->used : 0);
-	begins = blocks > log_tail(wal)->blocks - log_tail(wal)->used;
-	if (log_index_full(wal))
+	begins = wal->fresh_segment ||
+		 blocks > log_tail(wal)->blocks - log_tail(wal)->used;
+	if (log_index_full(wal) || wal->damage.found)
 		return -ENOSPC;
 	if (begins &&
 	    (wal->spare_count == 0 || wal->live_count == LOG_SEGMENTS_MAX))
 		return -ENOSPC;
 	if (begins)
 		log_begin_segment(wal, 0, record - DISK_BLOCK, first);
+	wal->fresh_segment = false;
 
 	flight->done = (struct wal_done){.number = number};
 	log_describe(wal, log_tail(wal), hard, &header);
@@ -266,6 +269,11 @@ void log_record_done(struct wal *wal)
 		tail->last_index = flight->last_index;
 	wal->durable_sequence = wal->next_sequence - 1;
 	wal->durable_segment = tail->segment;
+	if (flight->entry_count > 0) {
+		wal->durable_index = flight->last_index;
+		wal->durable_term = flight->done.term;
+	}
+	log_repair_check(wal);
 	wal->hard = flight->hard;
 	wal->stats.records++;
 	wal->stats.entries += flight->entry_count;

@@ -20,7 +20,6 @@ static void keep_refresh(struct wal *wal)
 	meta->term = wal->hard.term;
 	meta->vote = wal->hard.vote;
 	meta->commit = wal->hard.commit;
-	meta->version++;
 }
 
 /* Up to here no entry is needed, not even to do without the newest snapshot. */
@@ -68,6 +67,8 @@ static void keep_give_back(struct wal *wal)
 	memmove(&wal->live[0], &wal->live[count],
 		wal->live_count * sizeof(wal->live[0]));
 	log_index_forget(wal, wal->keeper.durable.snapshot.index);
+	if (count > 0)
+		log_gaps_trim(wal, wal->live[0].first_sequence, UINT64_MAX);
 }
 
 /* Whether the disk's version lacks what a restart would want to know. */
@@ -86,6 +87,9 @@ void log_keep_work(struct wal *wal)
 
 	if (keeper->busy || keeper->broken)
 		return;
+	/* Until the damage is noted `meta` stays as it is. */
+	if (wal->damage.found && !wal->damage.asked)
+		return;
 	if (!wal->failed) {
 		keeper->meta.first_segment = keep_first_needed(wal);
 		keeper->dirty = keeper->dirty || keep_is_stale(wal);
@@ -93,6 +97,7 @@ void log_keep_work(struct wal *wal)
 	if (!keeper->dirty)
 		return;
 	keep_refresh(wal);
+	keeper->meta.version++;
 	meta_seal(wal->meta_blocks, &keeper->meta);
 	keeper->op.kind = DISK_WRITE_DURABLE;
 	keeper->op.file = wal->meta_file;
@@ -118,15 +123,16 @@ void log_keep_done(struct wal *wal)
 	}
 	keeper->durable = keeper->sent;
 	keep_give_back(wal);
+	log_repair_noted(wal);
 }
 
-int log_keep_now(struct wal *wal)
+int log_keep_put(struct wal *wal)
 {
 	struct log_keeper *keeper = &wal->keeper;
 	int r;
 
 	assert(!keeper->busy);
-	keep_refresh(wal);
+	keeper->meta.version++;
 	meta_seal(wal->meta_blocks, &keeper->meta);
 	r = disk_write_now(wal->disk, wal->meta_file,
 			   meta_offset(keeper->meta.version), wal->meta_blocks,
@@ -136,6 +142,12 @@ int log_keep_now(struct wal *wal)
 	keeper->sent = keeper->meta;
 	keeper->durable = keeper->meta;
 	return 0;
+}
+
+int log_keep_now(struct wal *wal)
+{
+	keep_refresh(wal);
+	return log_keep_put(wal);
 }
 
 int log_keep_ready(struct wal *wal)

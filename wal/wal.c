@@ -175,8 +175,9 @@ static void log_close_files(struct wal *wal)
 /* What was recovered, in the words of the report. */
 static void log_report(struct wal *wal)
 {
-	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
+	const struct meta_snapshot *snapshot = &wal->newest.meta;
 	struct wal_report *report = wal->report;
+	struct wal_damage damage;
 
 	report->hard = wal->hard;
 	report->snapshot_index = snapshot->index;
@@ -184,6 +185,11 @@ static void log_report(struct wal *wal)
 	report->last_index = wal->last_index;
 	if (wal->last_index > snapshot->index)
 		report->first_index = snapshot->index + 1;
+	report->damaged = wal_damaged(wal, &damage);
+	if (!report->damaged)
+		return;
+	report->damaged_first = damage.first;
+	report->damaged_last = damage.last;
 }
 
 static int log_open(struct wal *wal)

@@ -54,13 +54,15 @@ struct wal_options {
 	uint32_t fetches; /* reads at once, 0: WAL_FETCHES, the most */
 	uint64_t snapshot_after; /* bytes of log that make one due */
 	bool accept_tail_loss; /* go on past damage, at one's own risk */
+	bool tolerate_damage; /* other members have it: see wal_repair() */
 	bool create; /* false: an empty folder is an error */
 };
 
 /*
  * What recovery found; `where` names file and offset for a person. With a
  * result of 0 a `where` that is not empty tells what was found damaged and
- * was done without: a snapshot, or what accept_tail_loss gave up.
+ * was done without: a snapshot, or what accept_tail_loss or tolerate_damage
+ * passed over.
  */
 struct wal_report {
 	bool fresh; /* the folder was empty */
@@ -68,6 +70,9 @@ struct wal_report {
 	bool waited; /* a dead owner's writes were waited for */
 	uint64_t torn_blocks;
 	uint64_t dropped; /* entries given up with accept_tail_loss */
+	bool damaged; /* see wal_damaged() */
+	uint64_t damaged_first;
+	uint64_t damaged_last;
 	struct raft_hard_state hard;
 	uint64_t snapshot_index; /* 0: none */
 	uint64_t snapshot_term;
@@ -139,7 +144,7 @@ void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 
 /*
  * A record can be taken now: none is in flight, no snapshot is just taking the
- * log's place, and there is room for a record of any size. wal_append() itself
+ * log's place, no damage waits for wal_repair(), and there is room for a record of any size. wal_append() itself
  * gives -ENOSPC only where this is false.
  */
 bool wal_can_append(const struct wal *wal);
@@ -274,6 +279,50 @@ void wal_fetch_end(struct wal *wal, int ticket);
 uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
 			     uint64_t *ret_chunks, const void **ret_head,
 			     uint32_t *ret_head_size);
+
+/* ---- repair ---- */
+
+/*
+ * With tolerate_damage, for a member whose entries the others have too, damage
+ * of what was acknowledged does not end the start. The log is opened with what
+ * is before it, and is damaged until the rest has come back. For as long the
+ * member must neither vote nor lead: it may have acknowledged, to a leader who
+ * counted on it, what it does not hold any more. (That is for the owner to
+ * heed; it may answer a leader's appends as ever.)
+ *
+ * wal_damaged(): true, and what may be missing: entries from `first`, the one
+ * behind the last that is durable, to `last` (UINT64_MAX: nobody knows), of
+ * terms up to `term`. Entries behind the damage that are intact are part of
+ * the range. What is before `first` is intact, but where `term` is later than
+ * the last entry's it may have been overwritten by what is lost.
+ *
+ * 1. At first nothing on the disk is given up: what cannot be read today may
+ *    be there at the next start. wal_can_append() is false, and no snapshot
+ *    can be begun.
+ * 2. When the owner knows a leader, elected by a majority without this member,
+ *    it calls wal_repair(). That is noted durably; then wal_can_append() is
+ *    true again, and the leader's entries are appended as any others, or its
+ *    snapshot is received.
+ * 3. The log is whole when it ends with an entry (or a snapshot) of a later
+ *    term than `term`, or of `term` itself and not before `last`. wal_damaged()
+ *    is false from then on. Where `last` is UINT64_MAX or too high, because
+ *    what was behind the damage cannot be read or was never committed, the
+ *    owner says what it learns: wal_damage_ends() with the index of the last
+ *    entry that the leader of `term` had when this member came back, or what a
+ *    majority that compared its tails agreed on.
+ *
+ * A crash in between finds it damaged again, with what has come back. Votes of
+ * the member in terms up to `term` may be lost: it votes in none of them.
+ */
+struct wal_damage {
+	uint64_t first;
+	uint64_t last;
+	uint64_t term;
+};
+
+bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage);
+void wal_repair(struct wal *wal);
+void wal_damage_ends(struct wal *wal, uint64_t last);
 
 struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
