@@ -39,6 +39,7 @@ struct wal {
 	uint64_t durable_segment;
 	uint64_t last_index;
 	struct raft_hard_state hard; /* durable */
+	struct raft_hard_state promised; /* handed in: `meta` may know it */
 	uint64_t durable_index; /* the last entry that is durable */
 	uint64_t durable_term;
 	bool fresh_segment; /* the next record begins a segment */
@@ -62,6 +63,8 @@ struct wal {
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;
+	uint64_t now_ns; /* as wal_clock() says */
+	uint64_t quiet_ns; /* since when no record was written */
 	uint64_t log_bytes; /* written, and recovered behind the snapshot */
 	uint64_t log_bytes_before; /* of these, before the last snapshot */
 
@@ -129,6 +132,9 @@ void log_describe(const struct wal *wal, const struct segment *segment,
 		  const struct raft_hard_state *hard,
 		  struct record_header *ret_header);
 void log_record_done(struct wal *wal);
+
+/* Whether the record in flight has become durable by now; then it is over. */
+bool log_record_finish(struct wal *wal, struct wal_done *ret_done);
 
 /* ---- wal/keep.c ---- */
 

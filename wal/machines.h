@@ -34,9 +34,11 @@ enum log_limits {
 struct log_record {
 	struct disk_op op;
 	bool busy;
+	bool written; /* and waits for `meta`, if it changes term or vote */
 	struct wal_buffer *buffer; /* NULL: hard state alone */
 	struct wal_done done;
 	struct raft_hard_state hard;
+	uint64_t begun_ns;
 	uint64_t first_index;
 	uint64_t last_index;
 	uint32_t entry_count;

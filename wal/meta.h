@@ -6,7 +6,7 @@
  * one bad block takes the newest version away. The valid slot with the
  * highest version counts. It is written at start, when a snapshot is named,
  * when the log is truncated, when a segment is begun, and when term or vote
- * change; no acknowledgement waits for it.
+ * change; no acknowledgement waits for it but that of such a change.
  *
  * Byte map of a slot, little-endian:
  *

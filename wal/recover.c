@@ -341,6 +341,7 @@ static void recover_end(struct wal *wal)
 	if (wal->hard.commit < covered->index)
 		wal->hard.commit = covered->index;
 	recover_hard(wal);
+	wal->promised = wal->hard;
 	wal->durable_index = wal->last_index;
 	wal->durable_term = covered->term;
 	if (wal->last_index > covered->index)

@@ -32,6 +32,7 @@ enum wal_limits {
 	WAL_FETCHES = 8, /* reads under way for members that lag */
 	WAL_HEAD_MAX = 3072, /* bytes of a snapshot's opaque head */
 	WAL_WHERE_MAX = 256,
+	WAL_SEAL_NS = 10 * 1000 * 1000, /* of quiet before the end is sealed */
 };
 
 enum wal_error {
@@ -177,6 +178,21 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 
 /* Pool, snapshot file, truncation: submits at most a few operations. */
 void wal_work(struct wal *wal);
+
+/*
+ * Tells the time (CLOCK_MONOTONIC): call in each turn, before all else.
+ * wal_next_ns(): when wal_work() has something to do that no completion
+ * announces, UINT64_MAX: it has not. After some quiet it seals the end of the
+ * log, so that the loss of the last record is damage and not an end.
+ */
+void wal_clock(struct wal *wal, uint64_t now_ns);
+uint64_t wal_next_ns(const struct wal *wal);
+
+/*
+ * For how long the record in flight has been outstanding at `now_ns`, counted
+ * from the time that was told before its wal_append(); 0: none is in flight.
+ */
+uint64_t wal_stall_ns(const struct wal *wal, uint64_t now_ns);
 
 /*
  * Time passes: call about ten times a second. After some calls the log tries
@@ -328,6 +344,8 @@ struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
 	uint64_t snapshots;
 	uint32_t segments, spares;
+	uint64_t stall_ns; /* see wal_stall_ns(), at the time last told */
+	uint64_t stall_max_ns; /* the most that a record ever took */
 	bool failed; /* see wal_reap() */
 	bool no_space; /* the pool cannot be refilled: refuse writes */
 };
