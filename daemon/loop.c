@@ -44,7 +44,7 @@ static void begin_drain(struct loop *loop, uint32_t number)
 	log_end(loop->log);
 	loop->drain_ns = loop->now_ns + LOOP_DRAIN_NS;
 	loop->accept_ns = 0;
-	engine_accept_stop(loop->engine);
+	engine_accept_stop(loop->engine, ENGINE_DOOR_CLIENTS);
 	listen_close(loop->listener);
 	clients_stop(loop->clients);
 	node_drain(loop->node);
@@ -75,7 +75,8 @@ static void accept_again(struct loop *loop)
 	if (loop->accept_ns == 0 || loop->now_ns < loop->accept_ns)
 		return;
 	loop->accept_ns = 0;
-	int result = engine_accept(loop->engine, loop->listener->fd);
+	int result = engine_accept(loop->engine, ENGINE_DOOR_CLIENTS,
+				   loop->listener->fd);
 	if (result < 0)
 		accept_failed(loop, result);
 }

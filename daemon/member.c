@@ -24,8 +24,8 @@ enum {
 	ELECTION_TICKS = 10,
 	HEARTBEAT_TICKS = 1,
 	ENTRIES_MAX = 1 << 20,
-	UNCOMMITTED_MAX = 64 << 20,
-	RECORD_BUFFERS = 32,
+	UNCOMMITTED_MAX = 32 << 20,
+	RECORD_BUFFERS = WAL_BUFFERS_MAX,
 	SPARES_MIN = 2,
 	DESCRIPTORS_OTHER = 64,
 	DESCRIPTORS_OF_CLIENT = 5,
@@ -121,12 +121,14 @@ static int catch_signals(struct member *member)
 static int open_engine(struct member *member)
 {
 	const struct config *config = member->config;
-	uint32_t watches =
-		OTHER_WATCHES + clients_watches((uint32_t)config->handles_max);
+	struct engine_sizes sizes = {
+		.watches = OTHER_WATCHES +
+			   clients_watches((uint32_t)config->handles_max),
+	};
 	char reason[ENGINE_REASON_MAX];
 	int result =
 		engine_open(&member->engine, (enum engine_kind)config->engine,
-			    watches, reason);
+			    &sizes, reason);
 
 	if (result < 0) {
 		log_begin(member->log, LOG_ERROR, "no engine");
@@ -297,7 +299,8 @@ static int open_door(struct member *member)
 	int result = listen_open(&member->listener, member->config, &what);
 
 	if (result == 0)
-		result = engine_accept(member->engine, member->listener.fd);
+		result = engine_accept(member->engine, ENGINE_DOOR_CLIENTS,
+				       member->listener.fd);
 	if (result == 0)
 		return MEMBER_STOPPED;
 	log_begin(member->log, LOG_ERROR, "cannot listen");

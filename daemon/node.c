@@ -288,6 +288,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
 	intake_drain(node, sweep);

@@ -180,8 +180,8 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 }
 
 /*
- * Raft would refuse beyond its limits; what waits in the buffer fills it, and
- * then the rings are left undrained.
+ * Raft would refuse beyond its limits, and while leadership moves; what waits
+ * in the buffer fills it, and then the rings are left undrained.
  */
 static bool raft_takes_all(const struct node *node)
 {
@@ -190,6 +190,8 @@ static bool raft_takes_all(const struct node *node)
 	uint32_t i;
 
 	raft_status(node->raft, &raft);
+	if (raft.transferee)
+		return false;
 	for (i = 0; i < node->sealed_count; i++)
 		size += node->sealed[i].size;
 	return !raft.uncommitted_size || !size ||

@@ -191,6 +191,83 @@ void record_drop_all(struct node *node)
 		node->buffer->used = 0;
 }
 
+/* ---- when buffers are scarce ---- */
+
+/* Batches of this member whose bytes have moved. */
+static void move_batches(struct node *node, struct wal_buffer *from,
+			 struct wal_buffer *to, uint8_t *payload)
+{
+	uint64_t position;
+
+	for (position = node->batch_head; position != node->batch_tail;
+	     position++) {
+		struct batch *batch = node_batch(node, position);
+
+		if (batch->done || batch->buffer != from)
+			continue;
+		batch->entry = payload + (batch->entry - from->payload);
+		batch->buffer = to;
+		wal_buffer_hold(node->wal, to);
+		wal_buffer_release(node->wal, from);
+	}
+}
+
+/* Copies what the second of two held buffers has behind the first's. */
+static void merge(struct node *node, struct held *to, const struct held *from)
+{
+	uint8_t *payload = to->buffer->payload + to->buffer->used;
+	const uint8_t *end = from->buffer->payload + from->buffer->used;
+	uint64_t index;
+
+	memcpy(payload, from->buffer->payload, from->buffer->used);
+	to->buffer->used += from->buffer->used;
+	for (index = from->first_index; index <= from->last_index; index++) {
+		const struct raft_entry *entry =
+			raft_entry_at(node->raft, index);
+		const uint8_t *data = entry ? entry->data : NULL;
+
+		if (data >= from->buffer->payload && data < end)
+			raft_lend(node->raft, index,
+				  payload + (data - from->buffer->payload));
+	}
+	move_batches(node, from->buffer, to->buffer, payload);
+	wal_buffer_release(node->wal, from->buffer);
+	to->last_index = from->last_index;
+}
+
+/*
+ * Each record has a buffer of its own, however small it is, and what is not
+ * committed stays: many small ones are put together. The newest may still be
+ * on its way to the disk, with all that lies in its last block.
+ */
+static bool merge_some(struct node *node)
+{
+	uint32_t at, k;
+
+	for (at = node->held_head; at + 2 < node->held_tail; at++) {
+		struct held *to = &node->held[at % HELD_MAX];
+		struct held *from = &node->held[(at + 1) % HELD_MAX];
+
+		if (room_left(to->buffer) < from->buffer->used)
+			continue;
+		merge(node, to, from);
+		for (k = at + 1; k + 1 < node->held_tail; k++)
+			node->held[k % HELD_MAX] =
+				node->held[(k + 1) % HELD_MAX];
+		node->held_tail--;
+		return true;
+	}
+	return false;
+}
+
+void record_make_room(struct node *node)
+{
+	if (!is_cluster(node))
+		return;
+	while (wal_buffers_free(node->wal) <= BUFFERS_KEPT && merge_some(node))
+		;
+}
+
 /* ---- what the leader sent ---- */
 
 /* The log has this very entry. */

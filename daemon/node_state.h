@@ -464,6 +464,9 @@ bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));
 void record_release(struct node *node);
 
+/* Buffers are scarce: puts small ones together. Between turns alone. */
+void record_make_room(struct node *node);
+
 /* The log's end may be another than before: what lies behind is let go. */
 void record_truncated(struct node *node, uint64_t first);
 void record_drop_all(struct node *node);

@@ -1,5 +1,9 @@
 /*
- * What the core shows of itself: for the status page and for people.
+ * What the core shows of itself, for the status page (DESIGN §3) and for
+ * people: a copy of the paper's Figure 2 as it stands here.
+ *
+ * Invariant: looking changes nothing, and the lease shown is the one in force
+ * at this tick (lease.c).
  */
 #include "raft/internal.h"
 

@@ -28,13 +28,6 @@
 
 #include <assert.h>
 
-/* Where the walk stopped. */
-struct recover_stop {
-	uint32_t segment; /* index in `live` */
-	uint32_t block;
-	uint64_t later; /* an intact later record, 0: none */
-};
-
 /* ---- what a record says ---- */
 
 /* Whether the record under the cursor holds what its header says. */
@@ -113,119 +106,10 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 	return 0;
 }
 
-/* ---- zeros ---- */
-
-static int recover_zero(struct wal *wal, const struct segment *segment,
-			uint32_t from, uint32_t to)
-{
-	uint32_t most = wal->fill_size / DISK_BLOCK;
-	uint32_t count;
-	int r;
-
-	for (; from < to; from += count) {
-		count = to - from < most ? to - from : most;
-		r = disk_write_now(wal->disk, segment->file,
-				   (uint64_t)from * DISK_BLOCK, wal->zeros,
-				   count * DISK_BLOCK);
-		if (r < 0)
-			return log_where(wal, r,
-					 "segment-%08x at byte %llu: cannot be "
-					 "overwritten",
-					 segment->number,
-					 (unsigned long long)from * DISK_BLOCK);
-	}
-	return 0;
-}
-
-static uint32_t smaller_of(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* The last segment in use becomes a spare. */
-static void recover_drop_last(struct wal *wal)
-{
-	assert(wal->live_count > 0);
-	log_pool_add(wal, &wal->live[--wal->live_count]);
-}
-
-static int recover_torn(struct wal *wal, const struct recover_stop *stop)
-{
-	struct segment *segment = &wal->live[stop->segment];
-	uint32_t from = stop->block == 1 ? 0 : stop->block;
-	uint32_t to = smaller_of(from + WAL_BLOCKS_LARGE + 1, segment->blocks);
-	struct log_cursor cursor = {.window_file = -1};
-	struct record_header header = {.frame = {.own = 1}};
-	const uint8_t *block;
-	int r;
-
-	block = scan_block(wal, &cursor, segment, stop->block);
-	if (!block || record_check_header(block, &header) < 0)
-		header.frame.own = 1;
-	wal->report->torn = true;
-	wal->report->torn_blocks = header.frame.own;
-	r = recover_zero(wal, segment, from, to);
-	if (r == 0 && from == 0)
-		recover_drop_last(wal);
-	return r;
-}
-
-/* Finds out what is given up from here on. */
-static void recover_count(struct wal *wal, const struct recover_stop *stop)
-{
-	struct record_header header;
-	uint64_t highest = wal->last_index;
-	uint64_t sequence = wal->next_sequence - 1;
-	uint32_t block = stop->block;
-	uint32_t i;
-
-	for (i = stop->segment; i < wal->live_count; i++, block = 1) {
-		while (block < wal->live[i].blocks &&
-		       scan_evidence(wal, &wal->live[i], block, sequence,
-				     &header)) {
-			if (header.last_index > highest)
-				highest = header.last_index;
-			sequence = header.sequence;
-			block = header.position + 1;
-		}
-	}
-	wal->report->dropped = highest - wal->last_index;
-	wal->next_sequence = sequence + 1;
-}
-
-static int recover_lose(struct wal *wal, const struct recover_stop *stop)
-{
-	uint64_t sequence = wal->next_sequence;
-	uint32_t from;
-	int r;
-
-	recover_count(wal, stop);
-	while (wal->live_count > stop->segment) {
-		from = 0;
-		if (wal->live_count == stop->segment + 1 && stop->block > 1)
-			from = stop->block;
-		r = recover_zero(wal, log_tail(wal), from,
-				 log_tail(wal)->blocks);
-		if (r < 0)
-			return r;
-		if (from > 0)
-			break;
-		recover_drop_last(wal);
-	}
-	if (wal->live_count > 0) {
-		wal->next_sequence = sequence;
-		return 0;
-	}
-	/* Not even a first record is left: sequences go on behind them all. */
-	if (wal->next_sequence <= wal->keeper.meta.durable_sequence)
-		wal->next_sequence = wal->keeper.meta.durable_sequence + 1;
-	return log_start_now(wal);
-}
-
 /* ---- the walk ---- */
 
 /* Says what is damaged, or goes on without it if that is accepted. */
-static int recover_damaged(struct wal *wal, const struct recover_stop *stop,
+static int recover_damaged(struct wal *wal, const struct log_stop *stop,
 			   const char *what)
 {
 	char later[48] = "";
@@ -243,7 +127,7 @@ static int recover_damaged(struct wal *wal, const struct recover_stop *stop,
 		"accept_tail_loss drops it and all after it",
 		number, (unsigned long long)stop->block * DISK_BLOCK,
 		(unsigned long long)wal->next_sequence, what, later);
-	return wal->options.accept_tail_loss ? recover_lose(wal, stop) : r;
+	return wal->options.accept_tail_loss ? log_cut_lost(wal, stop) : r;
 }
 
 /* Segment `i` must follow the one before it without a gap. NULL: it does. */
@@ -283,7 +167,7 @@ static int recover_segment(struct wal *wal, struct log_cursor *cursor)
 }
 
 /* The log stops at the last segment: 0 when that is its clean end. */
-static int recover_last(struct wal *wal, const struct recover_stop *stop,
+static int recover_last(struct wal *wal, const struct log_stop *stop,
 			int result)
 {
 	const struct meta *meta = &wal->keeper.meta;
@@ -306,11 +190,11 @@ static int recover_last(struct wal *wal, const struct recover_stop *stop,
 	if (!rebooted && !failed)
 		return recover_damaged(wal, stop,
 				       "is bad, and the machine ran on since");
-	return recover_torn(wal, stop);
+	return log_cut_torn(wal, stop);
 }
 
 /* A segment was read to where it stops: 1 to go on with the next one. */
-static int recover_judge(struct wal *wal, struct recover_stop *stop, int result)
+static int recover_judge(struct wal *wal, struct log_stop *stop, int result)
 {
 	struct segment *segment = &wal->live[stop->segment];
 	bool last = stop->segment + 1 == wal->live_count;
@@ -339,7 +223,7 @@ static int recover_judge(struct wal *wal, struct recover_stop *stop, int result)
 static int recover_walk(struct wal *wal)
 {
 	struct log_cursor cursor = {.window_file = -1};
-	struct recover_stop stop = {.block = 1};
+	struct log_stop stop = {.block = 1};
 	const char *disorder;
 	int r;
 
