@@ -97,6 +97,26 @@ bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id)
 	       has(conf->learners_next, conf->learner_next_count, id);
 }
 
+static bool all_in_conf(const struct raft_conf_state *of, const uint64_t *ids,
+			uint8_t count)
+{
+	uint8_t i;
+
+	for (i = 0; i < count; i++)
+		if (!peer_in_conf(of, ids[i]))
+			return false;
+	return true;
+}
+
+bool peer_all_in_conf(const struct raft_conf_state *of,
+		      const struct raft_conf_state *conf)
+{
+	return all_in_conf(of, conf->voters, conf->voter_count) &&
+	       all_in_conf(of, conf->outgoing, conf->outgoing_count) &&
+	       all_in_conf(of, conf->learners, conf->learner_count) &&
+	       all_in_conf(of, conf->learners_next, conf->learner_next_count);
+}
+
 static void remember_all(struct node *node, const uint64_t *ids, uint8_t count)
 {
 	uint8_t i;

@@ -488,6 +488,10 @@ void peer_turn(struct node *node);
 
 bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id);
 
+/* All members of `conf` are in `of` too. */
+bool peer_all_in_conf(const struct raft_conf_state *of,
+		      const struct raft_conf_state *conf);
+
 /* ---- node_member.c: changes of membership ---- */
 
 enum member_limits {
