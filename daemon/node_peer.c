@@ -61,7 +61,27 @@ static void forget(struct node *node, struct peer *peer)
 	peer_end_fetch(node, peer);
 	peer->image_sent = false;
 	peer->unreachable = false;
+	peer->leaving = false;
 	peer->id = 0;
+}
+
+/* Who is a member no more is still sent what says so, for a while. */
+static void leave(struct node *node, struct peer *peer, bool leaving)
+{
+	if (leaving && !peer->leaving)
+		peer->leave_ns = node->now_ns;
+	peer->leaving = leaving;
+}
+
+static void forget_who_left(struct node *node, struct peer *peer)
+{
+	uint64_t patience =
+		node->options.tick_ns * node->options.election_ticks;
+
+	if (!peer->leaving || node->now_ns - peer->leave_ns < patience)
+		return;
+	forget(node, peer);
+	node->members_change++;
 }
 
 static struct peer *remember(struct node *node, uint64_t id)
@@ -135,7 +155,8 @@ void peer_follow_conf(struct node *node)
 	node->members_change++;
 	if (peer_in_conf(&raft.conf, node->options.member))
 		node->was_member = true;
-	else if (node->was_member)
+	else if (node->was_member ||
+		 node_was_removed(node, node->options.member))
 		node->removed = true;
 	/* Who joins knows no configuration yet, but some addresses. */
 	if (!raft.conf.voter_count) {
@@ -144,9 +165,9 @@ void peer_follow_conf(struct node *node)
 		return;
 	}
 	for (i = 0; i < node->options.peers_max; i++)
-		if (node->peers[i].id &&
-		    !peer_in_conf(&raft.conf, node->peers[i].id))
-			forget(node, &node->peers[i]);
+		if (node->peers[i].id)
+			leave(node, &node->peers[i],
+			      !peer_in_conf(&raft.conf, node->peers[i].id));
 	remember_all(node, raft.conf.voters, raft.conf.voter_count);
 	remember_all(node, raft.conf.outgoing, raft.conf.outgoing_count);
 	remember_all(node, raft.conf.learners, raft.conf.learner_count);
@@ -257,6 +278,8 @@ void peer_turn(struct node *node)
 	for (i = 0; i < node->options.peers_max; i++) {
 		struct peer *peer = &node->peers[i];
 
+		if (peer->id)
+			forget_who_left(node, peer);
 		if (!peer->id || !peer->unreachable)
 			continue;
 		peer->unreachable = false;

@@ -164,6 +164,8 @@ struct lane {
 /* Another member, as this node sees it. */
 struct peer {
 	uint64_t id; /* 0: a free place */
+	bool leaving; /* no member any more, since */
+	uint64_t leave_ns;
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
