@@ -207,8 +207,9 @@ static void tell_address(struct node *node, const struct node_member *member)
 	if (member_payload(&head, (const uint8_t *)member->address, &op, NULL,
 			   payload, &size))
 		return;
+	node->tell_ns = node->now_ns + node->options.tick_ns;
 	if (batch_own(node, ENTRY_CONF_V2, payload, size, -1))
-		node->telling = node->supplied + 1;
+		node->telling = true;
 }
 
 void member_tell_addresses(struct node *node)
@@ -216,7 +217,7 @@ void member_tell_addresses(struct node *node)
 	struct raft_status raft;
 	uint32_t i;
 
-	if (!node_leads(node) || node->telling > node->applied)
+	if (!node_leads(node) || node->telling || node->now_ns < node->tell_ns)
 		return;
 	raft_status(node->raft, &raft);
 	for (i = 0; i < node->options.member_count; i++) {

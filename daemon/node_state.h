@@ -334,7 +334,8 @@ struct node {
 	struct peer *peers; /* options.peers_max */
 	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
 	uint64_t members_change;
-	uint64_t telling; /* index at which an address is told, about */
+	bool telling; /* an address is on its way into the log */
+	uint64_t tell_ns; /* no other before */
 	bool removed;
 	bool was_member;
 	struct incoming incoming;
