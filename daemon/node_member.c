@@ -16,6 +16,7 @@
 #include "raft/conf.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -231,6 +232,38 @@ void member_tell_addresses(struct node *node)
 	}
 }
 
+/* ---- what fits ---- */
+
+static bool one_fits(const struct raft_conf_state *conf,
+		     const struct raft_conf_change *one)
+{
+	switch (one->type) {
+	case RAFT_ADD_LEARNER:
+		return !peer_in_conf(conf, one->id);
+	case RAFT_ADD_VOTER:
+		return raft_conf_has(conf->learners, conf->learner_count,
+				     one->id);
+	default:
+		return peer_in_conf(conf, one->id);
+	}
+}
+
+/*
+ * The configuration after these changes, if they fit it: more than Raft asks
+ * for, who would make a learner of a voter that is added again.
+ */
+static bool change_conf(struct raft_conf_state *conf,
+			const struct raft_conf_changes *changes)
+{
+	struct raft_conf_fresh fresh;
+	uint8_t i;
+
+	for (i = 0; i < changes->count; i++)
+		if (!one_fits(conf, &changes->changes[i]))
+			return false;
+	return raft_conf_change(conf, changes, &fresh) == RAFT_CONF_OK;
+}
+
 /* ---- the leader's judgement ---- */
 
 static bool is_active(const struct node *node, uint64_t id)
@@ -258,27 +291,29 @@ static bool is_caught_up(const struct node *node, uint64_t id, uint64_t last)
 	struct raft_peer_status peer;
 
 	return raft_peer_status(node->raft, id, &peer) &&
-	       peer.match >= last / 10 * CAUGHT_UP_TENTHS;
+	       peer.match * 10 >= last * CAUGHT_UP_TENTHS;
 }
 
-bool member_may(const struct node *node, const uint8_t *entry, uint32_t size)
+int member_may(const struct node *node, const uint8_t *entry, uint32_t size)
 {
 	struct raft_conf_changes changes;
-	struct raft_conf_fresh fresh;
 	struct raft_status raft;
 	uint8_t i;
 
 	raft_status(node->raft, &raft);
+	if (raft.pending_conf > raft.applied || raft.conf.outgoing_count)
+		return -EAGAIN;
 	if (raft_conf_decode(ENTRY_CONF_V2, entry_payload(entry), size,
 			     &changes))
-		return false;
+		return CONCLAVE_EMEMBERSHIP;
 	for (i = 0; i < changes.count; i++)
 		if (changes.changes[i].type == RAFT_ADD_VOTER &&
 		    !is_caught_up(node, changes.changes[i].id, raft.last_index))
-			return false;
-	if (raft_conf_change(&raft.conf, &changes, &fresh) != RAFT_CONF_OK)
-		return false;
-	return has_quorum(node, raft.conf.voters, raft.conf.voter_count);
+			return CONCLAVE_EMEMBERSHIP;
+	if (!change_conf(&raft.conf, &changes) ||
+	    !has_quorum(node, raft.conf.voters, raft.conf.voter_count))
+		return CONCLAVE_EMEMBERSHIP;
+	return 0;
 }
 
 /* ---- applying ---- */
@@ -291,7 +326,6 @@ static bool is_conf(const struct raft_entry *entry)
 void member_apply_begin(struct node *node, const struct raft_entry *entry)
 {
 	struct raft_conf_changes changes;
-	struct raft_conf_fresh fresh;
 	struct raft_status raft;
 
 	if (!is_conf(entry) || !entry->size)
@@ -299,7 +333,7 @@ void member_apply_begin(struct node *node, const struct raft_entry *entry)
 	raft_status(node->raft, &raft);
 	if (raft_conf_decode(entry->kind, entry_payload(entry->data),
 			     entry->size, &changes) ||
-	    raft_conf_change(&raft.conf, &changes, &fresh) != RAFT_CONF_OK)
+	    !change_conf(&raft.conf, &changes))
 		store_apply_refuse(node->store, CONCLAVE_EMEMBERSHIP);
 }
 

@@ -512,8 +512,12 @@ int member_payload(const struct cv_request *head, const uint8_t *body,
 		   uint8_t payload[MEMBER_PAYLOAD_MAX], uint32_t *ret_size)
 	__attribute__((warn_unused_result));
 
-/* The leader may propose this change now. */
-bool member_may(const struct node *node, const uint8_t *entry, uint32_t size);
+/*
+ * Whether the leader may propose this change: 0, -EAGAIN: not before the one
+ * that is under way, CONCLAVE_EMEMBERSHIP.
+ */
+int member_may(const struct node *node, const uint8_t *entry, uint32_t size)
+	__attribute__((warn_unused_result));
 void member_tell_addresses(struct node *node);
 void member_apply_begin(struct node *node, const struct raft_entry *entry);
 void member_apply_end(struct node *node, const struct raft_entry *entry);
