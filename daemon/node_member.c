@@ -266,18 +266,21 @@ static bool change_conf(struct raft_conf_state *conf,
 
 /* ---- the leader's judgement ---- */
 
-static bool is_active(const struct node *node, uint64_t id)
+/* Raft's own note of who answers begins anew with each election timeout. */
+static bool is_active(struct node *node, uint64_t id)
 {
-	struct raft_peer_status peer;
+	uint64_t patience =
+		node->options.tick_ns * node->options.election_ticks;
+	const struct peer *peer = peer_find(node, id);
 
 	if (id == node->options.member)
 		return true;
-	return raft_peer_status(node->raft, id, &peer) && peer.active;
+	return peer && peer->heard_ns &&
+	       node->now_ns - peer->heard_ns < patience;
 }
 
 /* A majority of the voters answers. */
-static bool has_quorum(const struct node *node, const uint64_t *ids,
-		       uint8_t count)
+static bool has_quorum(struct node *node, const uint64_t *ids, uint8_t count)
 {
 	uint8_t i, active = 0;
 
@@ -294,7 +297,7 @@ static bool is_caught_up(const struct node *node, uint64_t id, uint64_t last)
 	       peer.match * 10 >= last * CAUGHT_UP_TENTHS;
 }
 
-int member_may(const struct node *node, const uint8_t *entry, uint32_t size)
+int member_may(struct node *node, const uint8_t *entry, uint32_t size)
 {
 	struct raft_conf_changes changes;
 	struct raft_status raft;

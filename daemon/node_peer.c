@@ -62,6 +62,7 @@ static void forget(struct node *node, struct peer *peer)
 	peer->image_sent = false;
 	peer->unreachable = false;
 	peer->leaving = false;
+	peer->heard_ns = 0;
 	peer->id = 0;
 }
 

@@ -166,6 +166,7 @@ struct peer {
 	uint64_t id; /* 0: a free place */
 	bool leaving; /* no member any more, since */
 	uint64_t leave_ns;
+	uint64_t heard_ns; /* its last frame; 0: none */
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
@@ -516,7 +517,7 @@ int member_payload(const struct cv_request *head, const uint8_t *body,
  * Whether the leader may propose this change: 0, -EAGAIN: not before the one
  * that is under way, CONCLAVE_EMEMBERSHIP.
  */
-int member_may(const struct node *node, const uint8_t *entry, uint32_t size)
+int member_may(struct node *node, const uint8_t *entry, uint32_t size)
 	__attribute__((warn_unused_result));
 void member_tell_addresses(struct node *node);
 void member_apply_begin(struct node *node, const struct raft_entry *entry);
