@@ -469,6 +469,10 @@ void decide_turn(struct node *node);
 /* An entry of `size` bytes fits the record buffer, which is opened if need
  * be; `kept`: also from the buffers kept for received entries. */
 bool record_room(struct node *node, uint32_t size, bool kept);
+
+/* The largest buffer there is, for `size` bytes or more: small segments have
+ * none for the largest entry. NULL: none is free. */
+struct wal_buffer *record_open_large(struct node *node, uint32_t size);
 bool record_can_persist(const struct node *node);
 bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));

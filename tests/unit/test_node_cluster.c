@@ -8,16 +8,28 @@ static struct cluster cluster;
 static struct guest guests[CLUSTER_MAX];
 static uint32_t leader;
 
-static void set_up(void)
+static void start(uint32_t segment_size)
 {
 	uint32_t i;
 
 	cluster_init(&cluster, 3);
 	for (i = 0; i < 3; i++)
+		cluster.rigs[i].wal_options.segment_size = segment_size;
+	for (i = 0; i < 3; i++)
 		cluster_start_one(&cluster, i);
 	leader = cluster_elect(&cluster);
 	for (i = 0; i < 3; i++)
 		cluster_open(&cluster, &guests[i], i, (uint8_t)(i + 1));
+}
+
+static void set_up(void)
+{
+	start(RIG_SEGMENT);
+}
+
+static void set_up_small(void)
+{
+	start(1 << 20);
 }
 
 static void tear_down(void)
@@ -66,6 +78,25 @@ START_TEST(a_put_on_any_member_is_read_on_any_other)
 			cluster_await(&cluster, &guests[k], 1);
 			ck_assert_value(&guests[k], 1, value);
 		}
+	}
+	check_same();
+}
+END_TEST
+
+START_TEST(segments_may_be_smaller_than_the_largest_entry)
+{
+	uint32_t round, i, k;
+
+	/* Enough at once for a large record. */
+	for (round = 0; round < 10; round++) {
+		for (i = 3 * round; i < 3 * round + 3; i++)
+			for (k = 0; k < 3; k++)
+				peer_put_size(&guests[k], i, "k", 60000);
+		for (i = 3 * round; i < 3 * round + 3; i++)
+			for (k = 0; k < 3; k++) {
+				cluster_await(&cluster, &guests[k], i);
+				ck_assert_int_eq(status_of(&guests[k], i), 0);
+			}
 	}
 	check_same();
 }
@@ -307,5 +338,11 @@ int main(void)
 	tcase_add_test(tests, readers_of_a_follower_share_a_round);
 	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
 	suite_add_tcase(suite, tests);
+	TCase *small = tcase_create("three members with small segments");
+
+	tcase_set_timeout(small, 120);
+	tcase_add_checked_fixture(small, set_up_small, tear_down);
+	tcase_add_test(small, segments_may_be_smaller_than_the_largest_entry);
+	suite_add_tcase(suite, small);
 	return run_suite(suite);
 }
