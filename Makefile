@@ -339,7 +339,7 @@ FORMATTED = $(wildcard $(foreach d,raft wal shm daemon daemon/store bench \
 format:
 	$(CLANG_FORMAT) -i $(FORMATTED)
 
-## coverage: lines that the unit tests reach, file by file
+## coverage: lines and branches that the unit tests reach; raft/ has a bar
 .PHONY: coverage
 coverage: coverage-units
 	@GCOV='$(GCOV)' tests/run --built coverage
@@ -349,11 +349,18 @@ coverage: coverage-units
 bench: build/bench build/conclaved build/conclavectl
 	build/bench
 
-## explore: random histories of Raft cores: SEED= STEPS= EXPLORE_SEEDS=
+## explore: random histories of Raft cores: SEED= STEPS= EXPLORE_SEEDS= TRACE=
 .PHONY: explore
 EXPLORE_SEEDS = 1
 explore: build/explore
-	build/explore $(SEED) $(STEPS) $(EXPLORE_SEEDS)
+	build/explore $(SEED) $(STEPS) $(EXPLORE_SEEDS) $(if $(TRACE),--trace)
+
+# Not recursion, but a script that compiles copies of raft/ with one fault each.
+MUTATE =
+## mutate: break the core; some test must notice each fault: MUTATE=pattern
+.PHONY: mutate
+mutate: release-units build/raft-scripts build/explore
+	@tests/mutate/run --built '$(MUTATE)'
 
 ## demo: install what is missing and see it work
 .PHONY: demo

@@ -174,11 +174,14 @@ static bool is_orphan(const struct node *node, const struct node_read *read)
 	       handle->state != HANDLE_OPEN;
 }
 
-/* What it waits for will not come any more: the rings are left as they are. */
+/*
+ * What it waits for will not come any more: the rings are left as they are,
+ * and where no one leads, a stop does not wait for an election.
+ */
 static bool is_too_late(const struct node *node, const struct node_read *read)
 {
 	return node->draining && node->request_head == node->request_tail &&
-	       (!read->linearizable || read->confirmed);
+	       (!read->linearizable || read->confirmed || !node_leads(node));
 }
 
 /* True when the read needs no more attention. */

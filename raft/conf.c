@@ -176,6 +176,9 @@ enum raft_conf_error raft_conf_enter(struct raft_conf_state *conf,
 	err = change_all(&next, changes, &anew);
 	if (err != RAFT_CONF_OK)
 		return err;
+	/* Joint, no change is taken but to leave: that must be possible. */
+	if (next.learner_count + next.learner_next_count > RAFT_MEMBERS_MAX)
+		return RAFT_CONF_FULL;
 	next.auto_leave = auto_leave;
 	*conf = next;
 	*fresh = anew;
@@ -185,16 +188,15 @@ enum raft_conf_error raft_conf_enter(struct raft_conf_state *conf,
 enum raft_conf_error raft_conf_leave(struct raft_conf_state *conf)
 {
 	struct raft_conf_state next = *conf;
-	bool fits = true;
 
 	if (conf->outgoing_count == 0)
 		return RAFT_CONF_NOT_JOINT;
-	for (unsigned int i = 0; i < conf->learner_next_count; i++)
-		fits = add_id(next.learners, &next.learner_count,
-			      conf->learners_next[i]) &&
-		       fits;
-	if (!fits)
-		return RAFT_CONF_FULL;
+	for (unsigned int i = 0; i < conf->learner_next_count; i++) {
+		bool fits = add_id(next.learners, &next.learner_count,
+				   conf->learners_next[i]);
+
+		assert(fits); /* else it would not have been entered */
+	}
 	memset(next.learners_next, 0, sizeof(next.learners_next));
 	next.learner_next_count = 0;
 	memset(next.outgoing, 0, sizeof(next.outgoing));
@@ -249,7 +251,9 @@ bool raft_conf_is_valid(const struct raft_conf_state *conf)
 			return false;
 	if (conf->outgoing_count == 0)
 		return !conf->auto_leave;
-	return conf->voter_count > 0;
+	return conf->voter_count > 0 &&
+	       conf->learner_count + conf->learner_next_count <=
+		       RAFT_MEMBERS_MAX;
 }
 
 static void put_u64(uint8_t *at, uint64_t value)
@@ -283,14 +287,20 @@ void raft_conf_encode(const struct raft_conf_changes *changes, void *payload)
 	}
 }
 
+static bool are_zero(const uint8_t *at, const uint8_t *end)
+{
+	for (; at < end; at++)
+		if (*at != 0)
+			return false;
+	return true;
+}
+
 static bool header_fits(uint32_t kind, const uint8_t *at, size_t size)
 {
 	if (size < RAFT_CONF_HEADER || at[0] > RAFT_TRANSITION_EXPLICIT ||
-	    at[1] > RAFT_CHANGES_MAX || size < raft_conf_size(at[1]))
+	    at[1] > RAFT_CHANGES_MAX || size < raft_conf_size(at[1]) ||
+	    !are_zero(at + 2, at + RAFT_CONF_HEADER))
 		return false;
-	for (unsigned int i = 2; i < RAFT_CONF_HEADER; i++)
-		if (at[i] != 0)
-			return false;
 	if (kind == ENTRY_CONF_V1)
 		return at[0] == RAFT_TRANSITION_AUTO && at[1] == 1;
 	return true;
@@ -315,7 +325,8 @@ int raft_conf_decode(uint32_t kind, const void *payload, size_t size,
 	for (unsigned int i = 0; i < changes.count; i++) {
 		changes.changes[i].id = get_u64(at);
 		changes.changes[i].type = at[8];
-		if (at[8] > RAFT_ADD_LEARNER)
+		if (at[8] > RAFT_ADD_LEARNER ||
+		    !are_zero(at + 9, at + RAFT_CONF_CHANGE))
 			return RAFT_EINVALID;
 		at += RAFT_CONF_CHANGE;
 	}

@@ -14,6 +14,9 @@
  *        u8   type       enum raft_conf_change_type
  *        u8   [7]        0
  *   then the shell's own bytes (addresses, names), which the core ignores
+ *
+ * Invariant: ids rise in each list, what is beyond a list's count is zero, so
+ * equal configurations are equal bytes; a change is made whole or not at all.
  */
 #ifndef RAFT_CONF_H
 #define RAFT_CONF_H
@@ -67,7 +70,7 @@ enum raft_conf_error {
 	RAFT_CONF_NO_VOTERS, /* joint entry from an empty configuration */
 	RAFT_CONF_REMOVED_ALL, /* no voter would be left */
 	RAFT_CONF_TOO_MANY, /* two voters differ: needs a joint change */
-	RAFT_CONF_FULL, /* more than RAFT_MEMBERS_MAX */
+	RAFT_CONF_FULL, /* more than RAFT_MEMBERS_MAX, now or once it is left */
 };
 
 /* Bytes of payload for `count` changes, without the shell's own. */
@@ -98,7 +101,10 @@ enum raft_conf_error raft_conf_change(struct raft_conf_state *conf,
 				      const struct raft_conf_changes *changes,
 				      struct raft_conf_fresh *fresh);
 
-/* Whether a configuration can be: sorted, without doubles, halves apart. */
+/*
+ * Whether a configuration can be: sorted, without doubles, halves apart, and
+ * if it is joint, can be left.
+ */
 bool raft_conf_is_valid(const struct raft_conf_state *conf);
 
 bool raft_conf_has(const uint64_t *ids, uint8_t count, uint64_t id);

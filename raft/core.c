@@ -150,9 +150,10 @@ int raft_init(struct raft **ret_raft, const struct raft_options *options,
 
 	assert(ret_raft && options && hard && snapshot && memory);
 	assert(((uintptr_t)memory & (CORE_ALIGN - 1)) == 0);
-	if (!options_fit(options) || !raft_conf_is_valid(&snapshot->conf))
+	if (!options_fit(options) || !raft_snapshot_fits(snapshot))
 		return RAFT_EINVALID;
-	if (hard->term < snapshot->term || (hard->vote != 0 && hard->term == 0))
+	if (hard->term < snapshot->term || hard->term > RAFT_COUNT_MAX ||
+	    (hard->vote != 0 && hard->term == 0))
 		return RAFT_EINVALID;
 	lay_out(options, &layout);
 	memset(raft, 0, sizeof(*raft));
@@ -169,7 +170,7 @@ int raft_init(struct raft **ret_raft, const struct raft_options *options,
 	raft->term = hard->term;
 	raft->vote = hard->vote;
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
-	raft_become_follower(raft, hard->term, 0);
+	raft_become_follower(raft, hard->term);
 	raft->shown_hard.term = raft->term;
 	raft->shown_hard.vote = raft->vote;
 	raft->shown_hard.commit = raft->log.commit;
@@ -184,7 +185,8 @@ int raft_load(struct raft *raft, const struct raft_entry *entry)
 	assert(raft && entry);
 	assert(raft->number == 0);
 	if (entry->index != log->last + 1 || entry->term > raft->term ||
-	    entry->term < raft_log_last_term(log))
+	    entry->term < raft_log_last_term(log) || entry->term == 0 ||
+	    entry->size > ENTRY_PAYLOAD_MAX)
 		return RAFT_EINVALID;
 	if (raft_log_room(log) == 0)
 		return RAFT_EFULL;

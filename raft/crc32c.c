@@ -3,9 +3,11 @@
  *
  * The instruction takes eight bytes and has a latency of three cycles but a
  * throughput of one, so long inputs run as three strands side by side, joined
- * by a carry-less multiplication. Both ways give the same result for the same
- * bytes; which one runs is asked of the processor at each call, so there is
- * no state to set up.
+ * by a carry-less multiplication. Which way runs is asked of the processor at
+ * each call, so there is no state to set up.
+ *
+ * Invariant: both ways give the same result for the same bytes, wherever they
+ * lie and however they are cut into calls.
  */
 #include "raft/crc32c.h"
 

@@ -1,6 +1,10 @@
 /*
  * CRC32C (Castagnoli, reflected, initial value and final xor ~0), with SSE4.2
- * where the processor has it and a table where it does not.
+ * where the processor has it and a table where it does not: the checksum of
+ * entries (entry.h), and of the disk's and the wire's formats above them.
+ *
+ * Invariant: the same bytes have the same checksum on every machine, in one
+ * piece or in several.
  */
 #ifndef RAFT_CRC32C_H
 #define RAFT_CRC32C_H

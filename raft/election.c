@@ -47,10 +47,9 @@ static void clear_votes(struct raft *raft)
 		raft->progress[raft->order[i]].vote = RAFT_VOTE_NONE;
 }
 
-void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader)
+void raft_become_follower(struct raft *raft, uint64_t term)
 {
 	reset(raft, term);
-	raft->leader = leader;
 	raft->role = RAFT_FOLLOWER;
 }
 
@@ -70,15 +69,22 @@ static void become_candidate(struct raft *raft)
  */
 static void tell_commit(const struct raft *raft, struct raft_message *message)
 {
+	bool known;
+
+	if (raft->options.silent_votes)
+		return;
+	known = raft_log_term(&raft->log, raft->log.commit,
+			      &message->commit_term);
+	/* It is in the window, or just before it. */
+	assert(known);
 	message->commit = raft->log.commit;
-	/* The entry at commit is in the window, or just before it. */
-	if (!raft_log_term(&raft->log, message->commit, &message->commit_term))
-		message->commit = 0;
 }
 
 /* The same index and term name the same entry, here and there (§5.3). */
 static void learn_commit(struct raft *raft, const struct raft_message *message)
 {
+	if (raft->options.silent_votes)
+		return;
 	if (message->commit > raft->log.commit && raft->role != RAFT_LEADER &&
 	    raft_log_matches(&raft->log, message->commit, message->commit_term))
 		raft_log_commit_to(&raft->log, message->commit);
@@ -179,6 +185,9 @@ int raft_hup(struct raft *raft, bool forced)
 	if (raft->role == RAFT_LEADER)
 		return 0;
 	if (!raft_promotable(raft) || has_unapplied_conf(raft))
+		return RAFT_EINVALID;
+	/* There is no term after this one. */
+	if (raft->term >= RAFT_COUNT_MAX)
 		return RAFT_EINVALID;
 	if (!forced && raft_is_promised(raft))
 		return RAFT_EINVALID;
@@ -294,19 +303,32 @@ bool raft_quorum_active(struct raft *raft)
 /*
  * Others alone may make a majority. But a leader whose own vote is not
  * durable could forget the term, win it again after a crash, and put other
- * entries in the place of those that it sent.
+ * entries in the place of those that it sent. And who was made a learner, or
+ * removed, since it asked for votes does not lead.
  */
 static bool own_vote_counts(const struct raft *raft)
 {
 	const struct raft_progress *self =
 		raft_find_const(raft, raft->options.id);
 
-	return self && self->vote == RAFT_VOTE_YES;
+	return self && !self->learner && self->vote == RAFT_VOTE_YES;
+}
+
+static void win(struct raft *raft)
+{
+	if (raft->role == RAFT_PRE_CANDIDATE) {
+		become_candidate(raft);
+		ask_votes(raft, false, false);
+	} else if (own_vote_counts(raft)) {
+		become_leader(raft);
+		raft_broadcast_append(raft);
+	}
 }
 
 void raft_receive_vote_reply(struct raft *raft,
 			     const struct raft_message *message)
 {
+	enum raft_vote_result result;
 	struct raft_progress *from = raft_find(raft, message->from);
 	uint8_t wanted = raft->role == RAFT_PRE_CANDIDATE
 				 ? RAFT_MSG_PRE_VOTE_REPLY
@@ -317,24 +339,17 @@ void raft_receive_vote_reply(struct raft *raft,
 		return;
 	if (message->type != wanted || !from)
 		return;
+	/* A grant is for one term: it says nothing of what is asked now. */
+	if (wanted == RAFT_MSG_PRE_VOTE_REPLY && !message->reject &&
+	    message->term != raft->term + 1)
+		return;
 	if (from->vote == RAFT_VOTE_NONE)
 		from->vote = message->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;
-	switch (count_votes(raft, false)) {
-	case RAFT_VOTE_WON:
-		if (raft->role == RAFT_PRE_CANDIDATE) {
-			become_candidate(raft);
-			ask_votes(raft, false, false);
-		} else if (own_vote_counts(raft)) {
-			become_leader(raft);
-			raft_broadcast_append(raft);
-		}
-		break;
-	case RAFT_VOTE_LOST:
-		raft_become_follower(raft, raft->term, 0);
-		break;
-	case RAFT_VOTE_PENDING:
-		break;
-	}
+	result = count_votes(raft, false);
+	if (result == RAFT_VOTE_WON)
+		win(raft);
+	else if (result == RAFT_VOTE_LOST)
+		raft_become_follower(raft, raft->term);
 }
 
 void raft_restrain(struct raft *raft, enum raft_restraint restraint)

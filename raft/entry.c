@@ -1,10 +1,13 @@
 /*
- * Sealing, stamping and checking of an entry's bytes; the format is at the
- * head of entry.h.
+ * Sealing, stamping and checking of an entry's bytes (DESIGN §4); the format
+ * is at the head of entry.h.
  *
  * Two checksums, made at two places: the origin seals the payload when it
  * closes the batch, the leader stamps index and term and seals the header,
  * which covers the payload's checksum. Whoever reads checks both.
+ *
+ * Invariant: no byte of an entry, padding included, is without a checksum or
+ * a required value; and what is checked is within the room that was given.
  */
 #include "raft/entry.h"
 
@@ -30,7 +33,7 @@ void entry_seal(void *entry)
 	uint8_t *payload = (uint8_t *)entry + ENTRY_HEADER_SIZE;
 
 	memcpy(&header, entry, sizeof(header));
-	assert(header.size <= ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE);
+	assert(header.size <= ENTRY_PAYLOAD_MAX);
 	assert(header.kind >= 1 && header.kind <= ENTRY_KIND_MAX);
 	header.header_crc = 0;
 	header.payload_crc = crc32c(0, payload, header.size);
@@ -60,7 +63,7 @@ void entry_stamp(void *entry, uint64_t index, uint64_t term)
 /* Whether the fields, apart from checksums, may be so. */
 static bool header_fits(const struct entry_header *header, size_t room)
 {
-	if (header->size > ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE)
+	if (header->size > ENTRY_PAYLOAD_MAX)
 		return false;
 	if (entry_size(header->size) > room)
 		return false;

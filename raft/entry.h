@@ -1,5 +1,6 @@
 /*
- * The log entry: the unit that Raft orders, as bytes.
+ * The log entry (DESIGN §4, the paper's §5.3): the unit that Raft orders, as
+ * bytes.
  *
  * One closed batch of requests is one entry. Its bytes, checksums included,
  * are the same in the batch buffer, on disk, on the wire, in the cache and at
@@ -24,6 +25,9 @@
  *  50  u16  reserved      0
  *  52  u32  reserved      0
  *  56  u64  batch         the origin's own number for this batch
+ *
+ * Invariant: one (index, term) is one sequence of bytes, on every member and
+ * wherever it lies; a bit that changed on the way is noticed.
  */
 #ifndef RAFT_ENTRY_H
 #define RAFT_ENTRY_H
@@ -36,6 +40,7 @@ enum entry_limits {
 	ENTRY_FORMAT = 1,
 	ENTRY_HEADER_SIZE = 64,
 	ENTRY_SIZE_MAX = 2 << 20, /* header and padding included */
+	ENTRY_PAYLOAD_MAX = ENTRY_SIZE_MAX - ENTRY_HEADER_SIZE,
 };
 
 enum entry_kind {

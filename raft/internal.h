@@ -1,6 +1,6 @@
 /*
- * The core's inside, shared by the files of raft/ and looked into by the
- * script runner. No one else includes it.
+ * The core's inside, shared by the files of raft/ and looked into by what
+ * tests them: scripts, explorer, unit tests. No one else includes it.
  *
  * One struct raft, in the caller's memory; arrays behind it. Files by idea:
  *
@@ -10,12 +10,17 @@
  *   propose.c   proposals, and what a leader appends itself
  *   election.c  roles, terms, votes
  *   step.c      a message comes in: terms first, then by type
+ *   check.c     whether a correct member could have sent it
  *   replicate.c appends and heartbeats, both sides
  *   progress.c  one member as the leader sees it
  *   quorum.c    majorities
  *   conf.c      membership, member.c the one in force
  *   read.c      linearizable reads, lease.c the lease, transfer.c handing
  *               over leadership, snapshot.c images, status.c what is shown
+ *
+ * The fields are the paper's Figure 2, and what its chapters add. Invariant:
+ * every array ends with its limit given at birth, and nothing points outside
+ * of the memory given, but entries at bytes that were lent.
  */
 #ifndef RAFT_INTERNAL_H
 #define RAFT_INTERNAL_H
@@ -169,9 +174,15 @@ void raft_append_own(struct raft *raft, uint32_t kind);
 void raft_reduce_uncommitted(struct raft *raft, uint64_t payload);
 int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 	__attribute__((warn_unused_result));
+/*
+ * A leader asks to leave a joint configuration that is to be left by itself,
+ * once all changes are applied: with every apply and every tick.
+ */
+void raft_leave_joint(struct raft *raft);
 
 /* election.c */
-void raft_become_follower(struct raft *raft, uint64_t term, uint64_t leader);
+/* Its leader is not known yet: the first word of one tells. */
+void raft_become_follower(struct raft *raft, uint64_t term);
 bool raft_promotable(const struct raft *raft);
 int raft_hup(struct raft *raft, bool forced)
 	__attribute__((warn_unused_result));
@@ -188,23 +199,29 @@ bool raft_quorum_active(struct raft *raft);
 int raft_step(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 
+/* check.c */
+/* A shape that no correct member sends. */
+bool raft_is_malformed(const struct raft *raft,
+		       const struct raft_message *message);
+/* A claim that cannot be, by what is known here. */
+bool raft_contradicts(const struct raft *raft,
+		      const struct raft_message *message);
+bool raft_snapshot_fits(const struct raft_snapshot *snapshot);
+
 /* replicate.c */
 bool raft_send_append(struct raft *raft, struct raft_progress *progress,
 		      bool if_empty);
 void raft_broadcast_append(struct raft *raft);
 void raft_broadcast_heartbeat(struct raft *raft);
 bool raft_maybe_commit(struct raft *raft);
-int raft_receive_append(struct raft *raft, const struct raft_message *message)
-	__attribute__((warn_unused_result));
-int raft_receive_append_reply(struct raft *raft,
-			      const struct raft_message *message)
-	__attribute__((warn_unused_result));
-int raft_receive_heartbeat(struct raft *raft,
-			   const struct raft_message *message)
-	__attribute__((warn_unused_result));
-int raft_receive_heartbeat_reply(struct raft *raft,
-				 const struct raft_message *message)
-	__attribute__((warn_unused_result));
+/* What these four and raft_receive_snapshot() are given has passed check.c. */
+void raft_receive_append(struct raft *raft, const struct raft_message *message);
+void raft_receive_append_reply(struct raft *raft,
+			       const struct raft_message *message);
+void raft_receive_heartbeat(struct raft *raft,
+			    const struct raft_message *message);
+void raft_receive_heartbeat_reply(struct raft *raft,
+				  const struct raft_message *message);
 /* The newest heartbeat round that a quorum has answered. */
 uint64_t raft_quorum_round(const struct raft *raft);
 void raft_tick_leader(struct raft *raft);
@@ -246,8 +263,8 @@ void raft_lease(const struct raft *raft, struct raft_lease *ret_lease);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress);
-int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
-	__attribute__((warn_unused_result));
+void raft_receive_snapshot(struct raft *raft,
+			   const struct raft_message *message);
 void raft_snapshot_durable(struct raft *raft, uint64_t index);
 
 /* ready.c: what apply took, also through a snapshot. */

@@ -100,13 +100,12 @@ void raft_log_commit_to(struct raft_log *log, uint64_t index)
 void raft_log_stable_to(struct raft_log *log, uint64_t index, uint64_t term)
 {
 	assert(log->stable <= log->handed);
-	if (index <= log->stable || index > log->last)
+	assert(log->handed <= log->last);
+	/* What was cut since, and put there again, is still to be written. */
+	if (index <= log->stable || index > log->handed)
 		return;
-	if (raft_log_slot(log, index)->term != term)
-		return;
-	log->stable = index;
-	if (log->handed < index)
-		log->handed = index;
+	if (raft_log_slot(log, index)->term == term)
+		log->stable = index;
 }
 
 uint64_t raft_log_applicable(const struct raft_log *log)

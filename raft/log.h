@@ -1,13 +1,14 @@
 /*
- * The log as a window of descriptors: the entries after the newest snapshot,
- * in a ring given at birth. Several marks move over it:
+ * The log (the paper's §5.3) as a window of descriptors: the entries after
+ * the newest snapshot, in a ring given at birth. Several marks move over it:
  *
  *   first - 1 <= applied <= applying <= commit <= last
  *   stable <= handed <= last
  *
  * stable is what is durable here, handed what was given to the shell to make
  * durable, applying what was handed to the state machine, applied what it has
- * taken. A snapshot from the leader waits in `incoming` until it is durable.
+ * taken. A snapshot from the leader waits in `incoming` until it is durable;
+ * only so long applied and applying are behind the window's first.
  */
 #ifndef RAFT_LOG_H
 #define RAFT_LOG_H

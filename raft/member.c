@@ -157,7 +157,7 @@ void raft_switch_conf(struct raft *raft, const struct raft_conf_state *conf,
 	self = raft_find_const(raft, raft->options.id);
 	if (!self || self->learner) {
 		if (raft->options.step_down_on_removal)
-			raft_become_follower(raft, raft->term, 0);
+			raft_become_follower(raft, raft->term);
 		return;
 	}
 	feed_all(raft);

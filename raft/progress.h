@@ -6,7 +6,8 @@
  *   replicate  appends are sent ahead of their answers, within the window
  *   snapshot   the log no longer reaches back far enough: wait for the image
  *
- * Invariant: match < next, always; and match only grows within a term.
+ * Invariant: match < next, always; and match only grows within a term, as
+ * long as the member is one.
  */
 #ifndef RAFT_PROGRESS_H
 #define RAFT_PROGRESS_H

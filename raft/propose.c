@@ -115,6 +115,19 @@ int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 	return refused ? RAFT_ECONF_REFUSED : 0;
 }
 
+void raft_leave_joint(struct raft *raft)
+{
+	const struct raft_entry leave = {.kind = ENTRY_CONF_V2};
+	int err;
+
+	if (!raft->conf.auto_leave || raft->role != RAFT_LEADER ||
+	    raft->log.applied < raft->pending_conf)
+		return;
+	/* Refused during a transfer, or for want of room: asked again. */
+	err = raft_propose_lead(raft, &leave);
+	(void)err;
+}
+
 /* Passes it on to the leader, which will not say what became of it. */
 static int forward(struct raft *raft, const struct raft_entry *entry)
 {
@@ -144,6 +157,8 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 
 	assert(raft && entry && ret_index && ret_term);
 	raft_touch(raft);
+	if (entry->size > ENTRY_PAYLOAD_MAX)
+		return RAFT_EINVALID;
 	if (raft->role == RAFT_LEADER) {
 		err = raft_propose_lead(raft, entry);
 		if (err != 0)

@@ -3,6 +3,8 @@
  * halves). An empty half decides nothing: it commits everything and wins
  * every vote, so that a simple configuration is a joint one with one half
  * empty.
+ *
+ * Invariant: two decisions of one configuration share a member.
  */
 #ifndef RAFT_QUORUM_H
 #define RAFT_QUORUM_H

@@ -18,6 +18,10 @@
  * raft_ready(), then do what it says, then raft_advance(). Later, when the
  * disk answers, raft_persisted(number, index, term); when the state machine
  * did its work, raft_applied(index).
+ *
+ * Invariant: the five properties of the paper's Figure 3, whatever of their
+ * messages is lost, doubled or late and whenever members stop. Nothing that a
+ * peer sends ends in an assertion; misuse by the shell does.
  */
 #ifndef RAFT_RAFT_H
 #define RAFT_RAFT_H
@@ -25,6 +29,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Terms and indexes stay below: whatever is added to one, none overflows. */
+#define RAFT_COUNT_MAX ((uint64_t)1 << 62)
 
 enum raft_limits {
 	RAFT_MEMBERS_MAX = 16, /* in one configuration half, learners too */
@@ -154,6 +161,8 @@ struct raft_options {
 	bool forwarding;
 	bool step_down_on_removal;
 	bool skip_conf_validation;
+	bool silent_votes; /* as in etcd, votes and refusals tell no commit,
+			      and one asked for in an older term no term */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	uint32_t entries_max; /* window of descriptors since the snapshot */
@@ -206,6 +215,8 @@ struct raft_status {
 	uint64_t first_index, last_index, stable_index;
 	uint64_t transferee;
 	uint64_t uncommitted_size;
+	/* The leader takes no change of membership before it applied this. */
+	uint64_t pending_conf;
 	uint8_t role;
 	struct raft_lease lease;
 	struct raft_conf_state conf;
@@ -248,7 +259,9 @@ int raft_campaign(struct raft *raft) __attribute__((warn_unused_result));
  * *ret_term are what the caller stamps into the bytes (entry_stamp) before
  * they go anywhere; when it was forwarded *ret_index is 0 and the outbox
  * holds a PROPOSE message that names the entry by `data`. A refusal is one
- * of the RAFT_EDROPPED_* codes: the entry was definitely not appended.
+ * of the RAFT_EDROPPED_* codes, or RAFT_EINVALID for an entry that is larger
+ * than any or a change of membership that is none: the entry was definitely
+ * not appended.
  */
 int raft_propose(struct raft *raft, const struct raft_entry *entry,
 		 uint64_t *ret_index, uint64_t *ret_term)
@@ -257,6 +270,12 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 /* Why the last change of membership was refused (RAFT_ECONF_REFUSED). */
 const char *raft_refusal(const struct raft *raft);
 
+/*
+ * A message from a peer. RAFT_EINVALID: no correct member sends it;
+ * RAFT_EUNKNOWN_PEER: an answer by who is no member; neither changed anything.
+ * Other codes tell what became of a PROPOSE or READ_INDEX that was passed on,
+ * as of raft_propose() and raft_read_index().
+ */
 int raft_receive(struct raft *raft, const struct raft_message *message)
 	__attribute__((warn_unused_result));
 /*

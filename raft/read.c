@@ -99,7 +99,8 @@ static uint64_t round_for_now(struct raft *raft)
 
 void raft_reads_start(struct raft *raft)
 {
-	if (raft->waiting_count == 0 || !knows_commit(raft))
+	assert(knows_commit(raft));
+	if (raft->waiting_count == 0)
 		return;
 	for (uint32_t i = 0; i < raft->waiting_count; i++) {
 		struct raft_pending_read *read = waiting_at(raft, i);

@@ -17,8 +17,6 @@
  */
 #include "raft/internal.h"
 
-#include "raft/entry.h"
-
 #include <assert.h>
 
 static struct raft_message *withheld_slot(struct raft *raft, uint64_t at)
@@ -59,8 +57,9 @@ static void outbox_put(struct raft *raft, const struct raft_message *message)
 
 /*
  * Acknowledgements of this member to itself that follow each other become
- * one, of entries first_index .. log_index; one of an older term, which no
- * longer counts, gives way.
+ * one, of entries first_index .. log_index. Nothing else to itself is found
+ * before one, and none of another term: who leads has written its vote, and
+ * all that was withheld before.
  */
 static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 {
@@ -69,14 +68,12 @@ static bool merge_own_ack(struct raft *raft, const struct raft_message *message)
 	if (raft->withheld_end == raft->withheld_taken)
 		return false;
 	last = withheld_slot(raft, raft->withheld_end - 1);
-	if (last->to != raft->options.id || last->type != RAFT_MSG_APPEND_REPLY)
+	if (last->to != raft->options.id)
 		return false;
-	if (last->term == message->term) {
-		assert(last->log_index + 1 == message->log_index);
-		last->log_index = message->log_index;
-	} else {
-		*last = *message;
-	}
+	assert(last->type == RAFT_MSG_APPEND_REPLY);
+	assert(last->term == message->term);
+	assert(last->log_index + 1 == message->log_index);
+	last->log_index = message->log_index;
 	return true;
 }
 
@@ -246,8 +243,8 @@ void raft_ready(struct raft *raft, struct raft_ready *ret_ready)
 
 /*
  * The record for the ready that is taken now: a new one, or, when too many
- * wait for a disk that stalls, the newest again, under the new number. What
- * it withheld then waits for both.
+ * wait for a disk that stalls, the newest again, under the number of the last
+ * of its writes. What it withheld then waits for all of them.
  */
 static struct raft_record *next_record(struct raft *raft)
 {
@@ -265,9 +262,13 @@ static struct raft_record *next_record(struct raft *raft)
 static void fill_record(struct raft *raft, struct raft_record *record)
 {
 	struct raft_log *log = &raft->log;
+	bool sync = raft_must_sync(raft);
 
-	record->number = ++raft->number;
-	record->must_sync = raft_must_sync(raft) || record->must_sync;
+	raft->number++;
+	/* A record that is used again keeps the number of its last write. */
+	if (sync || !record->must_sync)
+		record->number = raft->number;
+	record->must_sync = sync || record->must_sync;
 	record->term = raft->term;
 	record->handed_last = log->last;
 	record->last_index = 0;
@@ -384,6 +385,8 @@ void raft_advance(struct raft *raft)
 		(void)raft_ready_accept(raft); /* settle() finds it */
 	}
 	settle(raft);
+	/* Confirmed reads for which this one had no room come next. */
+	raft_reads_confirm(raft);
 	if (raft->append_missed && raft->role == RAFT_LEADER) {
 		raft->append_missed = false;
 		raft_broadcast_append(raft);
@@ -411,18 +414,11 @@ void raft_persisted(struct raft *raft, uint64_t number, uint64_t index,
 
 void raft_applied_to(struct raft *raft, uint64_t index)
 {
-	const struct raft_entry leave = {.kind = ENTRY_CONF_V2};
 	struct raft_log *log = &raft->log;
-	int err;
 
 	if (index > log->applied)
 		raft_reduce_uncommitted(raft, raft_log_applied_to(log, index));
-	if (!raft->conf.auto_leave || index < raft->pending_conf ||
-	    raft->role != RAFT_LEADER)
-		return;
-	/* Refused while leadership is handed over; the next apply asks again. */
-	err = raft_propose_lead(raft, &leave);
-	(void)err;
+	raft_leave_joint(raft);
 }
 
 void raft_applied(struct raft *raft, uint64_t index)

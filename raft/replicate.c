@@ -160,7 +160,7 @@ void raft_broadcast_heartbeat(struct raft *raft)
 static void check_quorum(struct raft *raft)
 {
 	if (!raft_quorum_active(raft)) {
-		raft_become_follower(raft, raft->term, 0);
+		raft_become_follower(raft, raft->term);
 		return;
 	}
 	for (unsigned int i = 0; i < raft->progress_count; i++) {
@@ -182,6 +182,7 @@ void raft_tick_leader(struct raft *raft)
 		if (raft->role == RAFT_LEADER)
 			raft_transfer_abort(raft);
 	}
+	raft_leave_joint(raft);
 	if (raft->role != RAFT_LEADER ||
 	    raft->heartbeat_elapsed < raft->options.heartbeat_ticks)
 		return;
@@ -215,29 +216,9 @@ static void refuse(struct raft *raft, const struct raft_message *append)
 	raft_send(raft, &reply);
 }
 
-/* Entries that follow each other, of rising terms, no newer than the sender. */
-static bool entries_fit(const struct raft_message *append)
-{
-	uint64_t term = append->log_term;
-
-	if (append->entry_count > 0 &&
-	    append->first_index != append->log_index + 1)
-		return false;
-	for (uint32_t i = 0; i < append->entry_count; i++) {
-		const struct raft_entry *entry = &append->entries[i];
-
-		if (entry->index != append->first_index + i ||
-		    entry->term < term || entry->term > append->term)
-			return false;
-		term = entry->term;
-	}
-	return append->log_term <= append->term;
-}
-
 /*
  * Takes what is new, and cuts what contradicts it; an append that repeats
- * what is here cuts nothing. Returns the last index that agrees now, or 0
- * when a committed entry would have been cut.
+ * what is here cuts nothing. Returns the last index that agrees now.
  */
 static uint64_t merge(struct raft *raft, const struct raft_message *append)
 {
@@ -250,8 +231,6 @@ static uint64_t merge(struct raft *raft, const struct raft_message *append)
 		i++;
 	if (i == append->entry_count)
 		return append->log_index + append->entry_count;
-	if (append->entries[i].index <= log->commit)
-		return 0;
 	if (append->entries[i].index <= log->last) {
 		raft_outbox_purge(raft, append->entries[i].index, 0);
 		raft_log_cut(log, append->entries[i].index);
@@ -263,16 +242,15 @@ static uint64_t merge(struct raft *raft, const struct raft_message *append)
 	return append->log_index + i;
 }
 
-int raft_receive_append(struct raft *raft, const struct raft_message *append)
+void raft_receive_append(struct raft *raft, const struct raft_message *append)
 {
 	struct raft_log *log = &raft->log;
 	uint64_t last;
 
-	if (!entries_fit(append))
-		return RAFT_EINVALID;
+	/* What is committed is not looked at again, let alone cut. */
 	if (append->log_index < log->commit) {
 		acknowledge(raft, append->from, log->commit);
-		return 0;
+		return;
 	}
 	/*
 	 * Who voted before the first entry is not in the log: a member that
@@ -281,29 +259,22 @@ int raft_receive_append(struct raft *raft, const struct raft_message *append)
 	if ((append->log_index == 0 && raft->conf.voter_count == 0) ||
 	    !raft_log_matches(log, append->log_index, append->log_term)) {
 		refuse(raft, append);
-		return 0;
+		return;
 	}
 	last = merge(raft, append);
-	if (last == 0 && append->entry_count > 0)
-		return RAFT_EINVALID;
 	raft_log_commit_to(log, append->commit < last ? append->commit : last);
 	acknowledge(raft, append->from, last);
-	return 0;
 }
 
-int raft_receive_heartbeat(struct raft *raft, const struct raft_message *beat)
+void raft_receive_heartbeat(struct raft *raft, const struct raft_message *beat)
 {
 	struct raft_message reply = {0};
 
-	/* It was told that this member has more: something was lost here. */
-	if (beat->commit > raft->log.last)
-		return RAFT_EINVALID;
 	raft_log_commit_to(&raft->log, beat->commit);
 	reply.type = RAFT_MSG_HEARTBEAT_REPLY;
 	reply.to = beat->from;
 	reply.round = beat->round;
 	raft_send(raft, &reply);
-	return 0;
 }
 
 static void receive_refusal(struct raft *raft, struct raft_progress *progress,
@@ -371,32 +342,29 @@ static void receive_match(struct raft *raft, struct raft_progress *progress,
 	raft_transfer_caught_up(raft, progress);
 }
 
-int raft_receive_append_reply(struct raft *raft,
-			      const struct raft_message *reply)
+void raft_receive_append_reply(struct raft *raft,
+			       const struct raft_message *reply)
 {
 	struct raft_progress *progress = raft_find(raft, reply->from);
 
+	/* Its own write may come when it is a member no more. */
 	if (raft->role != RAFT_LEADER || !progress)
-		return 0;
-	if (!reply->reject && reply->log_index > raft->log.last)
-		return RAFT_EINVALID;
+		return;
 	progress->recent_active = true;
 	if (reply->reject)
 		receive_refusal(raft, progress, reply);
 	else
 		receive_match(raft, progress, reply->log_index);
-	return 0;
 }
 
-int raft_receive_heartbeat_reply(struct raft *raft,
-				 const struct raft_message *reply)
+void raft_receive_heartbeat_reply(struct raft *raft,
+				  const struct raft_message *reply)
 {
 	struct raft_progress *progress = raft_find(raft, reply->from);
 
-	if (raft->role != RAFT_LEADER || !progress)
-		return 0;
-	if (reply->round > raft->round)
-		return RAFT_EINVALID;
+	assert(progress);
+	if (raft->role != RAFT_LEADER)
+		return;
 	progress->recent_active = true;
 	progress->paused = false;
 	if (reply->round > progress->acked_round)
@@ -404,5 +372,4 @@ int raft_receive_heartbeat_reply(struct raft *raft,
 	if (progress->match < raft->log.last || progress->state == RAFT_PROBE)
 		(void)raft_send_append(raft, progress, true);
 	raft_reads_confirm(raft);
-	return 0;
 }

@@ -27,6 +27,9 @@ bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress)
 	if (raft->offer.index <= progress->match ||
 	    raft->offer.index + 1 < raft->log.first)
 		return false;
+	/* One that was never handed out would never be reported, either. */
+	if (raft->outbox_count == raft->options.messages_max)
+		return false;
 	progress->snapshot = raft->offer;
 	raft_progress_snapshot(progress, raft->offer.index);
 	message.type = RAFT_MSG_SNAPSHOT;
@@ -53,16 +56,13 @@ static void restore(struct raft *raft, const struct raft_snapshot *snapshot)
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
 }
 
-int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
+void raft_receive_snapshot(struct raft *raft,
+			   const struct raft_message *message)
 {
 	const struct raft_snapshot *snapshot = message->snapshot;
 	struct raft_message reply = {0};
 
 	assert(raft->role == RAFT_FOLLOWER);
-	if (snapshot->index == 0 || snapshot->term > message->term ||
-	    snapshot->conf.voter_count == 0 ||
-	    !raft_conf_is_valid(&snapshot->conf))
-		return RAFT_EINVALID;
 	reply.type = RAFT_MSG_APPEND_REPLY;
 	reply.to = message->from;
 	if (snapshot->index <= raft->log.commit) {
@@ -76,7 +76,6 @@ int raft_receive_snapshot(struct raft *raft, const struct raft_message *message)
 		reply.log_index = raft->log.last;
 	}
 	raft_send(raft, &reply);
-	return 0;
 }
 
 int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
@@ -104,11 +103,12 @@ void raft_snapshot_durable(struct raft *raft, uint64_t index)
 	struct raft_log *log = &raft->log;
 
 	/* A newer image may have come meanwhile; it speaks for both. */
-	if (!log->incoming_set || log->incoming.index != index)
+	if (log->incoming.index != index)
 		return;
+	assert(log->incoming_set);
+	assert(index > raft->offer.index);
 	log->incoming_set = false;
-	if (index > raft->offer.index)
-		raft->offer = log->incoming;
+	raft->offer = log->incoming;
 	log->applying = index;
 	log->applied = index;
 	raft_applied_to(raft, index);
@@ -119,7 +119,7 @@ void raft_offer_snapshot(struct raft *raft,
 {
 	assert(raft && snapshot);
 	assert(snapshot->index <= raft->log.applying);
-	assert(raft_conf_is_valid(&snapshot->conf));
+	assert(raft_snapshot_fits(snapshot));
 	raft->offer = *snapshot;
 }
 

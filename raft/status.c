@@ -1,5 +1,9 @@
 /*
- * What the core shows of itself: for the status page and for people.
+ * What the core shows of itself, for the status page (DESIGN §3) and for
+ * people: a copy of the paper's Figure 2 as it stands here.
+ *
+ * Invariant: looking changes nothing, and the lease shown is the one in force
+ * at this tick (lease.c).
  */
 #include "raft/internal.h"
 
@@ -21,6 +25,7 @@ void raft_status(const struct raft *raft, struct raft_status *ret_status)
 	status.stable_index = raft->log.stable;
 	status.transferee = raft->transferee;
 	status.uncommitted_size = raft->uncommitted_size;
+	status.pending_conf = raft->pending_conf;
 	status.role = raft->role;
 	status.conf = raft->conf;
 	raft_lease(raft, &status.lease);

@@ -2,9 +2,9 @@
  * A message comes in: the paper's §5.1 (terms act as a logical clock), then
  * by role and type.
  *
- * What peers send is material to judge: a message that no correct member
- * sends is refused with RAFT_EINVALID and changes nothing; one that is late
- * or comes twice is ignored by its term or its indexes.
+ * A message that no correct member sends is refused with RAFT_EINVALID and
+ * changes nothing (check.c judges it); one that is late or comes twice is
+ * ignored by its term or its indexes.
  *
  * Invariant: this member's term never falls, and nothing of an older term
  * has any effect here.
@@ -19,12 +19,6 @@ static bool is_reply(uint8_t type)
 	       type == RAFT_MSG_PRE_VOTE_REPLY ||
 	       type == RAFT_MSG_HEARTBEAT_REPLY ||
 	       type == RAFT_MSG_READ_INDEX_REPLY;
-}
-
-static bool is_from_leader(uint8_t type)
-{
-	return type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT ||
-	       type == RAFT_MSG_SNAPSHOT;
 }
 
 static bool is_ask(uint8_t type)
@@ -48,8 +42,7 @@ static bool meet_newer(struct raft *raft, const struct raft_message *message)
 	if (message->type == RAFT_MSG_PRE_VOTE ||
 	    (message->type == RAFT_MSG_PRE_VOTE_REPLY && !message->reject))
 		return true;
-	raft_become_follower(raft, message->term,
-			     is_from_leader(message->type) ? message->from : 0);
+	raft_become_follower(raft, message->term);
 	return true;
 }
 
@@ -69,37 +62,40 @@ static void meet_older(struct raft *raft, const struct raft_message *message)
 		 */
 		reply.type = RAFT_MSG_APPEND_REPLY;
 		raft_send(raft, &reply);
-	} else if (message->type == RAFT_MSG_PRE_VOTE) {
-		reply.type = RAFT_MSG_PRE_VOTE_REPLY;
+	} else if (message->type == RAFT_MSG_PRE_VOTE ||
+		   (message->type == RAFT_MSG_VOTE &&
+		    !raft->options.silent_votes)) {
+		/* Who needs this very vote must come to this term first. */
+		reply.type = message->type == RAFT_MSG_VOTE
+				     ? RAFT_MSG_VOTE_REPLY
+				     : RAFT_MSG_PRE_VOTE_REPLY;
 		reply.reject = true;
 		raft_send(raft, &reply);
 	}
 }
 
-static int step_from_leader(struct raft *raft,
-			    const struct raft_message *message)
+static void step_from_leader(struct raft *raft,
+			     const struct raft_message *message)
 {
 	/* Two leaders of one term cannot be. */
-	if (raft->role == RAFT_LEADER)
-		return RAFT_EINVALID;
+	assert(raft->role != RAFT_LEADER);
 	if (raft->role != RAFT_FOLLOWER)
-		raft_become_follower(raft, message->term, message->from);
+		raft_become_follower(raft, message->term);
 	raft->election_elapsed = 0;
 	raft->heard = raft->now + 1;
 	raft->leader = message->from;
 	if (message->type == RAFT_MSG_APPEND)
-		return raft_receive_append(raft, message);
-	if (message->type == RAFT_MSG_HEARTBEAT)
-		return raft_receive_heartbeat(raft, message);
-	return raft_receive_snapshot(raft, message);
+		raft_receive_append(raft, message);
+	else if (message->type == RAFT_MSG_HEARTBEAT)
+		raft_receive_heartbeat(raft, message);
+	else
+		raft_receive_snapshot(raft, message);
 }
 
 static int step_propose(struct raft *raft, const struct raft_message *message)
 {
 	uint64_t index, term;
 
-	if (message->entry_count != 1 || !message->entries)
-		return RAFT_EINVALID;
 	return raft_propose(raft, message->entries, &index, &term);
 }
 
@@ -120,11 +116,14 @@ static int step_by_type(struct raft *raft, const struct raft_message *message)
 	case RAFT_MSG_APPEND:
 	case RAFT_MSG_HEARTBEAT:
 	case RAFT_MSG_SNAPSHOT:
-		return step_from_leader(raft, message);
+		step_from_leader(raft, message);
+		return 0;
 	case RAFT_MSG_APPEND_REPLY:
-		return raft_receive_append_reply(raft, message);
+		raft_receive_append_reply(raft, message);
+		return 0;
 	case RAFT_MSG_HEARTBEAT_REPLY:
-		return raft_receive_heartbeat_reply(raft, message);
+		raft_receive_heartbeat_reply(raft, message);
+		return 0;
 	case RAFT_MSG_VOTE:
 	case RAFT_MSG_PRE_VOTE:
 		raft_receive_vote(raft, message);
@@ -141,11 +140,10 @@ static int step_by_type(struct raft *raft, const struct raft_message *message)
 		return 0;
 	case RAFT_MSG_READ_INDEX:
 		return raft_receive_read_index(raft, message);
-	case RAFT_MSG_READ_INDEX_REPLY:
+	default:
+		assert(message->type == RAFT_MSG_READ_INDEX_REPLY);
 		raft_receive_read_reply(raft, message);
 		return 0;
-	default:
-		return RAFT_EINVALID;
 	}
 }
 
@@ -165,37 +163,16 @@ int raft_step(struct raft *raft, const struct raft_message *message)
 	return step_by_type(raft, message);
 }
 
-/* A shape that no correct member sends. */
-static bool is_malformed(const struct raft *raft,
-			 const struct raft_message *message)
-{
-	bool local = message->type == RAFT_MSG_PROPOSE ||
-		     message->type == RAFT_MSG_READ_INDEX;
-
-	if (message->type < RAFT_MSG_PROPOSE ||
-	    message->type > RAFT_MSG_READ_INDEX_REPLY)
-		return true;
-	if (message->from == 0 || message->from == raft->options.id ||
-	    message->to != raft->options.id)
-		return true;
-	/* A member that has no term yet may refuse to be asked about one. */
-	if (local ? message->term != 0
-		  : message->term == 0 &&
-			    message->type != RAFT_MSG_PRE_VOTE_REPLY)
-		return true;
-	if (message->entry_count > 0 && !message->entries)
-		return true;
-	return message->type == RAFT_MSG_SNAPSHOT && !message->snapshot;
-}
-
 int raft_receive(struct raft *raft, const struct raft_message *message)
 {
 	assert(raft && message);
 	raft_touch(raft);
-	if (is_malformed(raft, message))
+	if (raft_is_malformed(raft, message))
 		return RAFT_EINVALID;
 	if (is_reply(message->type) && !raft_find(raft, message->from))
 		return RAFT_EUNKNOWN_PEER;
+	if (raft_contradicts(raft, message))
+		return RAFT_EINVALID;
 	return raft_step(raft, message);
 }
 

@@ -18,184 +18,7 @@
 #ifndef WAL_LOG_H
 #define WAL_LOG_H
 
-#include "wal/meta.h"
-#include "wal/record.h"
-#include "wal/segment.h"
-#include "wal/snapshot.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-enum log_limits {
-	/* Of the table of files: `meta`, snapshots and one being made. */
-	LOG_SEGMENTS_MAX = DISK_FILES_MAX - 8,
-	LOG_SEGMENT_MIN = 4 * DISK_BLOCK,
-	LOG_FILL_SIZE = 1 << 20, /* zeros written at once */
-	LOG_RUNS_MAX = 8192,
-	LOG_MARK_GAP = 256, /* blocks between two marks */
-	/* A full table of files takes 32,256; the rest is for overwrites. */
-	LOG_MARKS_MAX = 48 << 10,
-	LOG_MARKS_SPARE = 4096, /* a restart may find more than there were */
-	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
-	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
-	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
-	LOG_FETCH_BLOCKS = 128, /* read at once, if no record is larger */
-};
-
-/* The record in flight. */
-struct log_record {
-	struct disk_op op;
-	bool busy;
-	struct wal_buffer *buffer; /* NULL: hard state alone */
-	struct wal_done done;
-	struct raft_hard_state hard;
-	uint64_t first_index;
-	uint64_t last_index;
-	uint32_t entry_count;
-	uint32_t blocks;
-};
-
-struct log_keeper {
-	struct disk_op op;
-	bool busy;
-	bool dirty; /* `meta` differs from what was last submitted */
-	bool broken; /* a write failed: never again */
-	struct meta meta; /* as it should be */
-	struct meta sent; /* in flight */
-	struct meta durable; /* on the disk */
-};
-
-enum pool_state {
-	POOL_IDLE = 0,
-	POOL_CREATE,
-	POOL_FILL,
-	POOL_SYNC,
-	POOL_RENAME,
-	POOL_SYNC_FOLDER,
-	POOL_DROP_NAME, /* undo, or a spare too many */
-	POOL_DROP_FILE,
-};
-
-struct log_pool {
-	struct disk_op op;
-	bool busy;
-	uint8_t state; /* enum pool_state */
-	bool stalled; /* no space: wait for wal_tick() or a segment's return */
-	bool undo; /* what is dropped was never finished */
-	uint32_t ticks;
-	uint32_t wanted; /* spares to keep ready */
-	uint64_t filled;
-	struct segment segment; /* being made or dropped */
-};
-
-enum snapshot_state {
-	SNAPSHOT_IDLE = 0,
-	SNAPSHOT_CREATE,
-	SNAPSHOT_HEADER,
-	SNAPSHOT_OPEN, /* takes the image */
-	SNAPSHOT_CHUNK, /* a chunk is written, more may come */
-	SNAPSHOT_FOOTER,
-	SNAPSHOT_SYNC,
-	SNAPSHOT_RENAME,
-	SNAPSHOT_SYNC_FOLDER,
-	SNAPSHOT_NAME, /* `meta` is to name it */
-	SNAPSHOT_CLOSE,
-	SNAPSHOT_DROP_OLD, /* the one before is unlinked */
-	SNAPSHOT_FORGET, /* and `meta` says so */
-	SNAPSHOT_DROP_NAME, /* undo */
-	SNAPSHOT_DROP_FILE,
-};
-
-struct log_snapshot {
-	struct disk_op op;
-	bool busy;
-	uint8_t state; /* enum snapshot_state */
-	bool ended; /* the image is whole */
-	bool aborted;
-	bool renamed; /* it has its final name */
-	bool replaces; /* the log has another history, or ends before it */
-	int file;
-	uint32_t fill; /* bytes of the image in the staged chunk */
-	uint64_t chunk_count;
-	uint64_t image_size;
-	uint64_t offset; /* where the next bytes of the file go */
-	uint64_t log_bytes; /* of struct wal, when it was begun */
-	struct meta_snapshot meta;
-	XXH3_state_t root;
-	uint32_t head_size;
-	uint8_t head[WAL_HEAD_MAX];
-};
-
-/* The snapshot that counts, open for whoever is to be sent it. */
-struct log_newest {
-	int file; /* -1: there is none */
-	struct meta_snapshot meta;
-	uint32_t head_size;
-	uint8_t head[WAL_HEAD_MAX];
-};
-
-/* Entries from `index` on, to the next run, are of this term. */
-struct log_run {
-	uint64_t index;
-	uint64_t term;
-};
-
-/* A record with entries, and where it lies. */
-struct log_mark {
-	uint64_t index; /* of its first entry */
-	uint64_t sequence;
-	uint64_t segment; /* in the log's order */
-	uint32_t block;
-};
-
-struct log_index {
-	struct log_mark *marks; /* LOG_MARKS_MAX, by rising index and place */
-	uint32_t mark_count;
-	uint32_t run_count;
-	struct log_run runs[LOG_RUNS_MAX];
-};
-
-enum fetch_state {
-	FETCH_FREE = 0,
-	FETCH_READING,
-	FETCH_OVER, /* `result` and `fetched` say how */
-};
-
-struct log_fetch {
-	struct disk_op op;
-	uint8_t *memory; /* fetch_size of struct wal */
-	uint8_t state; /* enum fetch_state */
-	bool is_chunk;
-	bool ended; /* nobody waits for it any more */
-	int result;
-	struct wal_fetched fetched;
-	uint64_t snapshot; /* a chunk's */
-
-	/* Entries: the one that is looked for, and where all end. */
-	uint64_t next_index;
-	uint64_t end_index;
-	/* The record that the walk stands at. */
-	uint64_t sequence;
-	uint64_t segment;
-	uint32_t block;
-	struct log_mark next; /* what follows the last ones begins here */
-};
-
-/* Where recovery or replay stands in the log, and what it has in memory. */
-struct log_cursor {
-	uint32_t segment; /* index in `live` */
-	uint32_t block; /* in that segment */
-	uint64_t sequence; /* replay: of the record that is due */
-	int window_file; /* -1: the window is empty */
-	uint32_t window_block;
-	uint32_t window_count;
-	uint32_t entry_at; /* in the record's payload */
-	uint32_t entry_left; /* entries of the record still to look at */
-	uint64_t next_index; /* replay: must come next; 0: not begun */
-	uint64_t end_index; /* replay: from here on look elsewhere */
-	struct record_header header;
-	const uint8_t *record;
-};
+#include "wal/machines.h"
 
 struct wal {
 	struct disk *disk;
@@ -216,6 +39,10 @@ struct wal {
 	uint64_t durable_segment;
 	uint64_t last_index;
 	struct raft_hard_state hard; /* durable */
+	struct raft_hard_state promised; /* handed in: `meta` may know it */
+	uint64_t durable_index; /* the last entry that is durable */
+	uint64_t durable_term;
+	bool fresh_segment; /* the next record begins a segment */
 	bool failed;
 
 	struct log_index index;
@@ -224,6 +51,7 @@ struct wal {
 	struct log_pool pool;
 	struct log_snapshot snapshot;
 	struct log_newest newest;
+	struct log_damage damage;
 	struct log_fetch fetches[WAL_FETCHES];
 	uint32_t fetch_count;
 
@@ -235,6 +63,8 @@ struct wal {
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;
+	uint64_t now_ns; /* as wal_clock() says */
+	uint64_t quiet_ns; /* since when no record was written */
 	uint64_t log_bytes; /* written, and recovered behind the snapshot */
 	uint64_t log_bytes_before; /* of these, before the last snapshot */
 
@@ -303,6 +133,9 @@ void log_describe(const struct wal *wal, const struct segment *segment,
 		  struct record_header *ret_header);
 void log_record_done(struct wal *wal);
 
+/* Whether the record in flight has become durable by now; then it is over. */
+bool log_record_finish(struct wal *wal, struct wal_done *ret_done);
+
 /* ---- wal/keep.c ---- */
 
 void log_keep_done(struct wal *wal);
@@ -310,6 +143,9 @@ void log_keep_work(struct wal *wal);
 
 /* Writes `meta` now, blocking: only while the log is opened. */
 int log_keep_now(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Writes it as it stands: nothing that the log has learnt is brought in. */
+int log_keep_put(struct wal *wal) __attribute__((warn_unused_result));
 
 /* The log is whole and ready under this boot: says so in all four slots. */
 int log_keep_ready(struct wal *wal) __attribute__((warn_unused_result));
@@ -329,6 +165,14 @@ void log_pool_add(struct wal *wal, const struct segment *segment);
 
 void log_snapshot_done(struct wal *wal);
 void log_snapshot_work(struct wal *wal);
+
+/* ---- wal/snapshot_name.c ---- */
+
+/* The two steps that are the keeper's to do. */
+void log_snapshot_settle(struct wal *wal);
+
+/* The one before is closed: its file goes next. */
+void log_snapshot_closed(struct wal *wal);
 
 /*
  * A snapshot that takes the log's place is being named: no record may come
@@ -352,6 +196,7 @@ enum scan_result {
 	SCAN_BAD = 2, /* a record was written here and is not intact */
 	SCAN_FUTURE = 3, /* a record of a newer format */
 	SCAN_BAD_ENTRY = 4, /* intact, but what it holds cannot be */
+	SCAN_SKIPPED = 5, /* given up long ago, whatever stands here */
 };
 
 /* Looks at the cursor's block for record `sequence`. */
@@ -391,6 +236,43 @@ int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
 /* ---- wal/recover.c ---- */
 
 int log_recover(struct wal *wal) __attribute__((warn_unused_result));
+
+/* ---- wal/repair.c ---- */
+
+/* The gap that record `sequence` lies in, or NULL. */
+const struct meta_gap *log_gap_at(const struct wal *wal, uint64_t sequence);
+
+/* Whether the log goes on with record `sequence` behind a gap. */
+bool log_gap_ends(const struct wal *wal, uint64_t sequence);
+
+/* Forgets gaps that end before record `begin`, or begin at `end` or behind. */
+void log_gaps_trim(struct wal *wal, uint64_t begin, uint64_t end);
+
+/* The walk stopped at damage that is tolerated. 0 or WAL_EDAMAGED. */
+int log_repair_found(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
+
+/* The same, and nothing of the log can be used. */
+int log_repair_all(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Recovery is over, and found damage. */
+int log_repair_open(struct wal *wal) __attribute__((warn_unused_result));
+
+/* A version of `meta` is durable. */
+void log_repair_noted(struct wal *wal);
+
+/* `durable_index` has moved: nothing may be missing any more. */
+void log_repair_check(struct wal *wal);
+
+/* ---- wal/cut.c ---- */
+
+/* Cuts off the torn record at which the walk stopped. */
+int log_cut_torn(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
+
+/* Gives up all from where the walk stopped: accept_tail_loss. */
+int log_cut_lost(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
 
 /* ---- wal/fetch.c ---- */
 

@@ -15,18 +15,13 @@
 
 /* ---- the owner's side ---- */
 
-uint64_t wal_snapshot_index(const struct wal *wal)
-{
-	return wal->keeper.durable.snapshot.index;
-}
-
 bool wal_snapshot_due(const struct wal *wal)
 {
 	uint64_t after = wal->options.snapshot_after;
 
 	if (after < wal->keeper.durable.snapshot.size)
 		after = wal->keeper.durable.snapshot.size;
-	if (wal->failed || wal->pool.stalled ||
+	if (wal->failed || wal->damage.found || wal->pool.stalled ||
 	    wal->snapshot.state != SNAPSHOT_IDLE)
 		return false;
 	/* An index that fills up is a log that cannot go on. */
@@ -42,6 +37,8 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 
 	if (wal->failed)
 		return WAL_EFAILED;
+	if (wal->damage.found)
+		return -EAGAIN;
 	if (snapshot->state != SNAPSHOT_IDLE)
 		return -EBUSY;
 	if (index <= wal_snapshot_index(wal))
@@ -59,6 +56,7 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 	snapshot->ended = false;
 	snapshot->aborted = false;
 	snapshot->renamed = false;
+	snapshot->judged = false;
 	snapshot->fill = 0;
 	snapshot->chunk_count = 0;
 	snapshot->image_size = 0;
@@ -115,38 +113,6 @@ void wal_snapshot_abort(struct wal *wal)
 
 /* ---- the machine ---- */
 
-bool log_snapshot_replaces(const struct wal *wal)
-{
-	return wal->snapshot.state == SNAPSHOT_NAME && wal->snapshot.replaces;
-}
-
-/*
- * Whether the log is not the one that the snapshot was cut from: it ends
- * before, or has an entry of another term there. Where the two agree they
- * agree in all entries before (Raft, Log Matching), and the log goes on.
- */
-static bool snapshot_differs(const struct wal *wal)
-{
-	const struct meta_snapshot *cut = &wal->snapshot.meta;
-	uint64_t term = log_index_term_of(wal, cut->index);
-
-	return cut->index > wal->last_index || (term && term != cut->term);
-}
-
-/* The snapshot has taken the log's place. */
-static void snapshot_replace(struct wal *wal)
-{
-	uint32_t i;
-
-	if (!wal->snapshot.replaces)
-		return;
-	log_index_void(wal, 0);
-	wal->last_index = wal->snapshot.meta.index;
-	wal->log_bytes_before = wal->log_bytes;
-	for (i = 0; i < wal->live_count; i++)
-		wal->live[i].last_index = 0;
-}
-
 static uint32_t snapshot_part(const struct log_snapshot *snapshot)
 {
 	return snapshot->fill < SNAPSHOT_CHUNK_ROOM ? snapshot->fill
@@ -198,21 +164,6 @@ static void snapshot_write_footer(struct wal *wal)
 	snapshot_write(wal, wal->chunk, DISK_BLOCK);
 }
 
-/* It is named: it is the one that is read, and the one before is closed. */
-static void snapshot_publish(struct wal *wal)
-{
-	struct log_snapshot *snapshot = &wal->snapshot;
-	struct log_newest *newest = &wal->newest;
-	int before = newest->file;
-
-	newest->file = snapshot->file;
-	newest->meta = snapshot->meta;
-	newest->head_size = snapshot->head_size;
-	memcpy(newest->head, snapshot->head, snapshot->head_size);
-	snapshot->file = before;
-	wal->stats.snapshots++;
-}
-
 /* Takes the image as far as it came: a chunk, or the footer, or nothing. */
 static bool snapshot_take(struct wal *wal)
 {
@@ -229,59 +180,6 @@ static bool snapshot_take(struct wal *wal)
 	snapshot->state = SNAPSHOT_FOOTER;
 	snapshot_write_footer(wal);
 	return true;
-}
-
-/* Lets `meta` say something; true when the disk has it. */
-static bool snapshot_tell(struct wal *wal, const struct meta_snapshot *named,
-			  const struct meta_snapshot *previous)
-{
-	struct log_keeper *keeper = &wal->keeper;
-
-	if (keeper->durable.snapshot.index == named->index &&
-	    keeper->durable.previous.index == previous->index)
-		return true;
-	if (keeper->meta.snapshot.index != named->index ||
-	    keeper->meta.previous.index != previous->index) {
-		keeper->meta.snapshot = *named;
-		keeper->meta.previous = *previous;
-		if (log_snapshot_replaces(wal))
-			keeper->meta.void_before = wal->next_sequence;
-		keeper->dirty = true;
-	}
-	return false;
-}
-
-/* The one before is closed: its file goes next. */
-static void snapshot_closed(struct wal *wal)
-{
-	wal->snapshot.file = -1;
-	wal->snapshot.state = wal->keeper.durable.previous.index
-				      ? SNAPSHOT_DROP_OLD
-				      : SNAPSHOT_FORGET;
-}
-
-/* The two steps that are the keeper's to do. */
-static void snapshot_settle(struct wal *wal)
-{
-	static const struct meta_snapshot none = {0};
-	struct log_snapshot *snapshot = &wal->snapshot;
-	struct meta_snapshot before = wal->keeper.meta.snapshot;
-
-	if (before.index == snapshot->meta.index)
-		before = wal->keeper.meta.previous;
-	/* What is in flight then was written before, and does not count. */
-	if (log_snapshot_replaces(wal) && wal->record.busy)
-		return;
-	if (snapshot->state == SNAPSHOT_NAME &&
-	    snapshot_tell(wal, &snapshot->meta, &before)) {
-		wal->log_bytes_before = snapshot->log_bytes;
-		snapshot_replace(wal);
-		snapshot_publish(wal);
-		snapshot->state = SNAPSHOT_CLOSE;
-	}
-	if (snapshot->state == SNAPSHOT_FORGET &&
-	    snapshot_tell(wal, &snapshot->meta, &none))
-		snapshot->state = SNAPSHOT_IDLE;
 }
 
 /* Prepares the operation of the present state; false: there is none. */
@@ -337,9 +235,9 @@ void log_snapshot_work(struct wal *wal)
 	if (snapshot->aborted && snapshot->state <= SNAPSHOT_NAME)
 		snapshot->state = snapshot->file >= 0 ? SNAPSHOT_DROP_NAME
 						      : SNAPSHOT_IDLE;
-	snapshot_settle(wal);
+	log_snapshot_settle(wal);
 	if (snapshot->state == SNAPSHOT_CLOSE && snapshot->file < 0)
-		snapshot_closed(wal);
+		log_snapshot_closed(wal);
 	if (snapshot->state == SNAPSHOT_CLOSE &&
 	    log_fetch_reads(wal, snapshot->file))
 		return;
@@ -379,16 +277,12 @@ static void snapshot_advance(struct wal *wal)
 	case SNAPSHOT_CHUNK:
 		snapshot_next_chunk(wal);
 		break;
-	case SNAPSHOT_SYNC_FOLDER:
-		snapshot->replaces = snapshot_differs(wal);
-		snapshot->state = SNAPSHOT_NAME;
-		break;
 	case SNAPSHOT_RENAME:
 		snapshot->renamed = true;
 		snapshot->state = SNAPSHOT_SYNC_FOLDER;
 		break;
 	case SNAPSHOT_CLOSE:
-		snapshot_closed(wal);
+		log_snapshot_closed(wal);
 		break;
 	case SNAPSHOT_DROP_FILE:
 		snapshot->file = -1;

@@ -1,8 +1,16 @@
 /*
- * What must hold at every step: the properties of the paper's Figure 3, and
- * what a member may not say before its disk has it.
+ * What must hold after everything that happens to a core: the properties of
+ * the paper's Figure 3 (election safety, leader append-only, log matching,
+ * leader completeness, state machine safety), and that nothing that only
+ * rises ever falls.
+ *
+ * The logs of all cores are compared with what was seen of them before,
+ * entry by entry: what the core says of its own log (what is new, what was
+ * cut) is not believed.
  */
 #include "tests/explore/world.h"
+
+#include "raft/entry.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -10,14 +18,19 @@
 
 void check_fail(struct world *world, const char *format, ...)
 {
+	char line[WORLD_TRACE_LINE];
 	va_list args;
 
-	printf("FAILED: ");
-	va_start(args, format);
-	vprintf(format, args);
-	va_end(args);
-	putchar('\n');
+	if (world->failed)
+		return; /* what comes of it says nothing new */
 	world->failed = true;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof(line), format, args); /* may be cut */
+	va_end(args);
+	if (world->trace == TRACE_NONE)
+		printf("seed %" PRIu64 ", step %" PRIu64 ": %s\n", world->seed,
+		       world->step, line);
+	world_say(world, "FAILED: %s", line);
 }
 
 void check_restart(struct member *member)
@@ -29,59 +42,157 @@ void check_restart(struct member *member)
 }
 
 /* Log matching: index and term name one entry and all before it. */
-static void check_pair(struct world *world, const struct member *member,
-		       uint64_t index)
+static void check_pair(struct world *world, const struct raft *raft,
+		       const struct raft_entry *entry)
 {
-	const struct raft_entry *entry = raft_entry_at(member->raft, index);
 	uint64_t before = 0;
 	uint64_t at;
+	struct pair *pair;
 
-	if (!entry || !raft_log_term(&member->raft->log, index - 1, &before))
+	if (!raft_log_term(&raft->log, entry->index - 1, &before))
 		return;
-	at = (index * 31 + entry->term * 1000003) % WORLD_PAIRS;
-	for (;; at = (at + 1) % WORLD_PAIRS) {
-		struct pair *pair = &world->pairs[at];
-
-		if (pair->index == 0) {
-			pair->index = index;
-			pair->term = entry->term;
-			pair->before = before;
-			pair->data = entry->data;
-			return;
-		}
-		if (pair->index != index || pair->term != entry->term)
-			continue;
-		if (pair->data != entry->data || pair->before != before)
-			check_fail(world,
-				   "log matching: two entries %" PRIu64
-				   "/%" PRIu64,
-				   entry->term, index);
+	at = (entry->index * 31 + entry->term * 1000003) % WORLD_PAIRS;
+	while (world->pairs[at].index != 0 &&
+	       (world->pairs[at].index != entry->index ||
+		world->pairs[at].term != entry->term))
+		at = (at + 1) % WORLD_PAIRS;
+	pair = &world->pairs[at];
+	if (pair->index == 0) {
+		*pair = (struct pair){.index = entry->index,
+				      .term = entry->term,
+				      .before = before,
+				      .data = entry->data,
+				      .kind = entry->kind};
+		world->pair_count++;
+		if (client_refused(world, entry->data))
+			check_fail(world, "what was refused stands at %" PRIu64,
+				   entry->index);
 		return;
 	}
+	if (pair->before != before || pair->kind != entry->kind ||
+	    (entry->data && pair->data != entry->data))
+		check_fail(world,
+			   "log matching: two entries %" PRIu64 "/%" PRIu64,
+			   entry->term, entry->index);
 }
 
-/* Election safety, and leader completeness when one is new. */
-static void check_leader(struct world *world, struct member *member)
+/* One change at a time: the next one is appended when this is applied. */
+static void check_pending(struct world *world, const struct raft *raft,
+			  uint64_t index)
+{
+	for (uint64_t i = raft->log.applied + 1; i < index; i++)
+		if (i >= raft->log.first &&
+		    ghost_is_change(raft_log_slot(&raft->log, i)->kind))
+			check_fail(world,
+				   "%" PRIu64 " appends a change at %" PRIu64
+				   ", that at %" PRIu64 " is not applied",
+				   raft->options.id, index, i);
+}
+
+/* Whether this core led before and since, in one term. */
+static bool leads_on(const struct member *member)
+{
+	return member->raft->role == RAFT_LEADER &&
+	       member->seen_role == RAFT_LEADER &&
+	       member->seen_term == member->raft->term;
+}
+
+/* What stood at `index` stands there no more. */
+static void check_cut(struct world *world, const struct member *member,
+		      uint64_t index, uint64_t old_term)
+{
+	uint64_t id = member->raft->options.id;
+
+	world_reach(world, REACH_CUT);
+	if (member_disk_term(member, index) == old_term)
+		world_reach(world, REACH_CUT_DURABLE);
+	if (leads_on(member))
+		check_fail(world,
+			   "leader %" PRIu64 " replaces its own %" PRIu64, id,
+			   index);
+	if (index <= member->seen_commit)
+		check_fail(world, "%" PRIu64 " cuts committed %" PRIu64, id,
+			   index);
+}
+
+/* An entry that was not here, or not like this. */
+static void check_entry(struct world *world, struct member *member,
+			const struct raft_entry *entry, uint64_t index)
+{
+	struct shade *shade = &member->shades[index % WORLD_RING];
+	bool was = shade->index == index && index <= member->seen_last;
+
+	if (entry->index != index)
+		check_fail(world, "%" PRIu64 " has %" PRIu64 " at %" PRIu64,
+			   member->raft->options.id, entry->index, index);
+	/* Bytes may leave the memory when the disk has them. */
+	if (was && shade->term == entry->term && !entry->data) {
+		if (member_disk_term(member, index) != entry->term &&
+		    index > member->saved.index)
+			check_fail(world, "the bytes of %" PRIu64 " are gone",
+				   index);
+		return;
+	}
+	if (was && shade->term != entry->term)
+		check_cut(world, member, index, shade->term);
+	*shade = (struct shade){index, entry->term, entry->data};
+	check_pair(world, member->raft, entry);
+	if (ghost_is_change(entry->kind) && leads_on(member))
+		check_pending(world, member->raft, index);
+}
+
+static void check_log(struct world *world, struct member *member)
+{
+	const struct raft_log *log = &member->raft->log;
+
+	if (log->last < member->seen_last) {
+		const struct shade *shade =
+			&member->shades[(log->last + 1) % WORLD_RING];
+
+		if (shade->index == log->last + 1)
+			check_cut(world, member, log->last + 1, shade->term);
+	}
+	for (uint64_t i = log->first; i <= log->last; i++) {
+		const struct raft_entry *entry = raft_log_slot(log, i);
+		const struct shade *shade = &member->shades[i % WORLD_RING];
+
+		if (shade->index != i || shade->term != entry->term ||
+		    shade->data != entry->data || entry->index != i)
+			check_entry(world, member, entry, i);
+	}
+	if (log->first > log->last + 1 || log->stable > log->handed ||
+	    log->handed > log->last || log->applied > log->applying ||
+	    log->applying > log->commit || log->commit > log->last)
+		check_fail(world, "the marks of %" PRIu64 "'s log are mixed up",
+			   member->raft->options.id);
+}
+
+/* Election safety, and leader completeness. */
+static void check_elected(struct world *world, const struct member *member)
 {
 	const struct raft *raft = member->raft;
 	uint64_t id = raft->options.id;
 
-	if (raft->term >= WORLD_TERMS_MAX)
-		return;
-	if (world->leader_of[raft->term] == id)
-		return;
 	if (world->leader_of[raft->term] != 0) {
 		check_fail(world, "two leaders of term %" PRIu64, raft->term);
 		return;
 	}
 	world->leader_of[raft->term] = id;
-	world->elections++;
+	world_reach(world, REACH_ELECTION);
+	if (world->transferee_of[raft->term - 1] == id)
+		world_reach(world, REACH_TRANSFER);
 	world_say(world, "%" PRIu64 " leads term %" PRIu64, id, raft->term);
+	if (!promise_elected(world, member))
+		check_fail(world,
+			   "%" PRIu64 " leads term %" PRIu64
+			   " without the votes of a majority",
+			   id, raft->term);
 	for (uint64_t i = raft->log.first; i <= world->commit; i++) {
 		const struct raft_entry *entry = raft_entry_at(raft, i);
 
-		if (world->committed[i].known &&
-		    (!entry || entry->term != world->committed[i].term))
+		/* Who wins an old term late may lack what newer ones did. */
+		if (world->facts[i].by < raft->term &&
+		    (!entry || entry->term != world->facts[i].term))
 			check_fail(world,
 				   "the leader of term %" PRIu64
 				   " lacks committed %" PRIu64,
@@ -89,154 +200,141 @@ static void check_leader(struct world *world, struct member *member)
 	}
 }
 
-static void check_commit(struct world *world, struct member *member)
+static void check_leader(struct world *world, const struct member *member)
 {
 	const struct raft *raft = member->raft;
 
-	if (raft->log.commit < member->seen_commit)
-		check_fail(world, "commit of %" PRIu64 " retreats",
-			   raft->options.id);
-	for (uint64_t i = member->seen_commit + 1; i <= raft->log.commit; i++) {
-		const struct raft_entry *entry = raft_entry_at(raft, i);
-		struct fact *fact = &world->committed[i];
+	if (world->leader_of[raft->term] != raft->options.id)
+		check_elected(world, member);
+	if (raft->transferee != 0)
+		world->transferee_of[raft->term] = raft->transferee;
+}
 
-		if (!entry)
-			continue;
-		if (!fact->known) {
-			*fact = (struct fact){entry->term, entry->data,
-					      entry->kind, true};
-		} else if (fact->term != entry->term ||
-			   fact->data != entry->data) {
+/* The first to know that an entry is committed is the leader who counted. */
+static void record(struct world *world, const struct member *member,
+		   uint64_t index)
+{
+	const struct raft *raft = member->raft;
+	const struct raft_entry *entry = raft_entry_at(raft, index);
+	const struct shade *shade = &member->shades[index % WORLD_RING];
+	struct fact *fact = &world->facts[index];
+
+	if (raft->role != RAFT_LEADER || !entry) {
+		check_fail(world,
+			   "%" PRIu64 " commits %" PRIu64
+			   " before any leader did",
+			   raft->options.id, index);
+		return;
+	}
+	*fact = (struct fact){.term = entry->term,
+			      .by = raft->term,
+			      .data = shade->data,
+			      .kind = entry->kind};
+	fact->conf = ghost_after(world, world->facts[index - 1].conf, fact);
+	world->commit = index;
+	world_reach(world, REACH_COMMIT);
+}
+
+static void check_counted(struct world *world, const struct member *member)
+{
+	const struct raft *raft = member->raft;
+	uint64_t commit = raft->log.commit;
+
+	if (world->failed)
+		return;
+	if (world->facts[commit].term != raft->term)
+		check_fail(world,
+			   "%" PRIu64 " commits %" PRIu64
+			   " of an older term by counting",
+			   raft->options.id, commit);
+	if (!promise_kept(world, member, commit, raft->term))
+		check_fail(world,
+			   "%" PRIu64 " commits %" PRIu64
+			   ", which no majority has on disk",
+			   raft->options.id, commit);
+}
+
+static void check_commit(struct world *world, struct member *member)
+{
+	const struct raft *raft = member->raft;
+	uint64_t known = world->commit;
+
+	if (raft->log.commit < member->seen_commit)
+		check_fail(world, "the commit of %" PRIu64 " retreats",
+			   raft->options.id);
+	for (uint64_t i = member->seen_commit + 1;
+	     i <= raft->log.commit && !world->failed; i++) {
+		const struct raft_entry *entry = raft_entry_at(raft, i);
+
+		if (i > world->commit)
+			record(world, member, i);
+		else if (entry && entry->term != world->facts[i].term)
 			check_fail(world,
 				   "%" PRIu64 " commits another entry at "
 				   "%" PRIu64,
 				   raft->options.id, i);
-		}
 	}
+	if (world->commit > known)
+		check_counted(world, member);
 	member->seen_commit = raft->log.commit;
-	if (raft->log.commit > world->commit)
-		world->commit = raft->log.commit;
 }
 
-/* While the lease lasts, nothing is committed that its holder lacks. */
-static void check_lease(struct world *world, const struct member *member)
+static void check_conf(struct world *world, const struct member *member)
 {
-	struct raft_lease lease;
+	const struct raft *raft = member->raft;
+	const struct ghost nobody = {0};
+	const struct ghost *conf = &world->facts[member->image.index].conf;
 
-	raft_lease(member->raft, &lease);
-	if (lease.term == 0 || lease.end_tick <= member->raft->now)
-		return;
-	world->leases_seen++;
-	if (member->raft->log.commit < world->commit)
+	/* Who joins later is not told at birth who votes. */
+	if (member->image.index == 0 && raft->options.id > world->founders)
+		conf = &nobody;
+	if (!raft->log.incoming_set && !ghost_is(conf, &raft->conf))
 		check_fail(world,
-			   "%" PRIu64 " holds a lease at commit %" PRIu64
-			   ", %" PRIu64 " is committed",
-			   member->raft->options.id, member->raft->log.commit,
-			   world->commit);
+			   "%" PRIu64 " has another configuration at %" PRIu64,
+			   raft->options.id, member->image.index);
 }
 
 void check_member(struct world *world, struct member *member)
 {
 	const struct raft *raft = member->raft;
-	uint64_t from = raft->log.last;
 
+	world->moments++;
+	if (world->failed)
+		return;
 	if (raft->term < member->seen_term)
 		check_fail(world, "the term of %" PRIu64 " falls",
 			   raft->options.id);
-	if (raft->role == RAFT_LEADER && member->seen_role == RAFT_LEADER &&
-	    raft->term == member->seen_term &&
-	    raft->log.last < member->seen_last)
-		check_fail(world, "leader %" PRIu64 " cuts its own log",
-			   raft->options.id);
-	/* What may be new: all since the last look, or a few after a cut. */
-	if (raft->term == member->seen_term && member->seen_last < from)
-		from = member->seen_last + 1;
-	else
-		from = from > 8 ? from - 8 : 1;
-	for (; from <= raft->log.last; from++)
-		check_pair(world, member, from);
+	check_log(world, member);
 	if (raft->role == RAFT_LEADER)
 		check_leader(world, member);
 	check_commit(world, member);
-	if (world->lockstep)
-		check_lease(world, member);
+	promise_stable(world, member);
+	check_conf(world, member);
 	member->seen_term = raft->term;
 	member->seen_last = raft->log.last;
 	member->seen_role = raft->role;
 }
 
-static void check_vote(struct world *world, struct member *member,
-		       const struct raft_message *message)
-{
-	uint64_t id = member_id(world, member);
-	uint64_t *vote;
-
-	if (message->term >= WORLD_TERMS_MAX)
-		return;
-	vote = &world->vote_of[id - 1][message->term];
-	if (*vote != 0 && *vote != message->to)
-		check_fail(world, "%" PRIu64 " votes twice in term %" PRIu64,
-			   id, message->term);
-	*vote = message->to;
-	if (member->hard.term < message->term ||
-	    (member->hard.term == message->term &&
-	     member->hard.vote != message->to))
-		check_fail(world,
-			   "%" PRIu64 " tells a vote of term %" PRIu64
-			   " that is not on its disk",
-			   id, message->term);
-}
-
-void check_sent(struct world *world, struct member *member,
-		const struct raft_message *message)
-{
-	uint64_t id = member_id(world, member);
-
-	if (message->type == RAFT_MSG_VOTE_REPLY && !message->reject)
-		check_vote(world, member, message);
-	if (message->type == RAFT_MSG_APPEND_REPLY && !message->reject &&
-	    member->hard.term == message->term &&
-	    message->log_index > member->last)
-		check_fail(world,
-			   "%" PRIu64 " acknowledges %" PRIu64
-			   ", its disk has %" PRIu64,
-			   id, message->log_index, member->last);
-	if (message->type == RAFT_MSG_APPEND_REPLY && !message->reject &&
-	    message->log_index > 0 && member->hard.term < message->term)
-		check_fail(world,
-			   "%" PRIu64 " acknowledges in term %" PRIu64
-			   " that is not on its disk",
-			   id, message->term);
-}
-
+/* State machine safety. */
 void check_applied(struct world *world, struct member *member,
 		   const struct raft_entry *entry)
 {
-	const struct fact *fact = &world->committed[entry->index];
+	uint64_t id = member_id(world, member);
+	const struct fact *fact = &world->facts[entry->index];
 
-	if (!fact->known || fact->term != entry->term ||
-	    fact->data != entry->data)
+	if (entry->index > world->commit || fact->term != entry->term ||
+	    fact->kind != entry->kind || fact->data != entry->data)
 		check_fail(world,
-			   "%" PRIu64 " applies another entry at %" PRIu64,
-			   member_id(world, member), entry->index);
-	if (entry->index > member->last)
+			   "%" PRIu64 " applies another entry at %" PRIu64, id,
+			   entry->index);
+	if (entry->index != member->image.index + 1)
+		check_fail(world,
+			   "%" PRIu64 " applies %" PRIu64 " after %" PRIu64, id,
+			   entry->index, member->image.index);
+	if (entry->index > member->saved.index &&
+	    member_disk_term(member, entry->index) != entry->term)
 		check_fail(world,
 			   "%" PRIu64 " applies %" PRIu64
 			   ", which its disk lacks",
-			   member_id(world, member), entry->index);
-}
-
-void check_read(struct world *world, struct member *member,
-		const struct raft_read *read)
-{
-	uint64_t asked = world->asked[read->context % WORLD_READS_MAX];
-
-	world->reads_done++;
-	if (read->context + WORLD_READS_MAX <= world->next_read)
-		return; /* so old that its slot was used again */
-	if (read->index < asked)
-		check_fail(world,
-			   "%" PRIu64 " reads at %" PRIu64 ", but %" PRIu64
-			   " was committed when it was asked",
-			   member_id(world, member), read->index, asked);
+			   id, entry->index);
 }

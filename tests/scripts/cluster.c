@@ -29,6 +29,7 @@ void cluster_release(struct cluster *cluster)
 	for (unsigned int i = 0; i < cluster->count; i++)
 		member_release(&cluster->members[i]);
 	note_list_release(&cluster->network);
+	note_list_release(&cluster->held);
 	for (size_t i = 0; i < cluster->payload_count; i++)
 		free(cluster->payloads[i]);
 	free(cluster->payloads);
@@ -42,8 +43,8 @@ struct member *cluster_member(struct cluster *cluster, uint64_t id)
 	return &cluster->members[id - 1];
 }
 
-/* Makes the core anew from what the disk has. */
-static void member_start(struct member *member)
+/* Makes the core anew from what the disk has; false if it refuses. */
+static bool member_start(struct member *member)
 {
 	const struct storage *disk = &member->disk;
 	struct raft_hard_state hard = disk->hard;
@@ -58,7 +59,8 @@ static void member_start(struct member *member)
 	assert(member->memory);
 	err = raft_init(&member->raft, &member->options, &hard, &disk->saved,
 			member->memory);
-	assert(err == 0);
+	if (err != 0)
+		return false;
 	for (size_t i = 0; i < disk->count; i++) {
 		if (disk->entries[i].index <= disk->saved.index)
 			continue;
@@ -70,9 +72,19 @@ static void member_start(struct member *member)
 	/* Who writes before it applies may apply what is not stable yet. */
 	member->raft->log.apply_unstable = !member->async;
 	member->image = disk->saved;
+	return true;
 }
 
-void cluster_add(struct cluster *cluster, const struct raft_options *options,
+/* An empty disk, but for what the member is born with. */
+static void member_wipe(struct member *member)
+{
+	storage_release(&member->disk);
+	if (member->birth.index > 0)
+		storage_install(&member->disk, &member->birth);
+	member->disk.hard.commit = member->birth.index;
+}
+
+bool cluster_add(struct cluster *cluster, const struct raft_options *options,
 		 const struct raft_snapshot *snapshot, bool async)
 {
 	struct member *member;
@@ -84,10 +96,13 @@ void cluster_add(struct cluster *cluster, const struct raft_options *options,
 	member->options.id = cluster->count;
 	member->options.seed = cluster->count;
 	member->async = async;
-	if (snapshot->index > 0)
-		storage_install(&member->disk, snapshot);
-	member->disk.hard.commit = snapshot->index;
-	member_start(member);
+	member->birth = *snapshot;
+	member_wipe(member);
+	if (member_start(member))
+		return true;
+	cluster->count--;
+	member_release(member);
+	return false;
 }
 
 const void *cluster_payload(struct cluster *cluster, uint8_t kind,
@@ -287,13 +302,19 @@ static void forget_local(struct cluster *cluster, uint64_t id)
 	}
 }
 
-void cluster_restart(struct cluster *cluster, struct member *member, bool crash)
+void cluster_restart(struct cluster *cluster, struct member *member,
+		     enum cluster_loss loss)
 {
-	if (!crash)
+	bool started;
+
+	if (loss == CLUSTER_LOSES_NOTHING)
 		for (size_t i = 0; i < member->append_work.count; i++)
 			member_write(member, &member->append_work.notes[i]);
+	if (loss == CLUSTER_LOSES_ALL)
+		member_wipe(member);
 	note_list_release(&member->append_work);
 	note_list_release(&member->apply_work);
 	forget_local(cluster, member->options.id);
-	member_start(member);
+	started = member_start(member);
+	assert(started);
 }

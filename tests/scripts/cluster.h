@@ -28,12 +28,20 @@ struct storage {
 	struct raft_snapshot saved; /* what a restart begins with */
 };
 
+/* What the end of a process takes away. */
+enum cluster_loss {
+	CLUSTER_LOSES_NOTHING, /* queued writes land first */
+	CLUSTER_LOSES_QUEUED,
+	CLUSTER_LOSES_ALL, /* the disk, too: it is as it was at birth */
+};
+
 struct member {
 	struct raft *raft;
 	void *memory;
 	struct raft_options options;
 	bool async;
 	struct storage disk;
+	struct raft_snapshot birth; /* what its disk had then */
 	struct raft_snapshot image; /* what was applied, to send */
 	struct note_list append_work;
 	struct note_list apply_work;
@@ -43,6 +51,7 @@ struct cluster {
 	struct member members[CLUSTER_MEMBERS_MAX];
 	unsigned int count;
 	struct note_list network;
+	struct note_list held; /* off the network until released */
 	struct text out;
 	void **payloads; /* sealed entries, until the end */
 	size_t payload_count;
@@ -55,7 +64,8 @@ void cluster_release(struct cluster *cluster);
 
 /* The member with this id, or NULL. */
 struct member *cluster_member(struct cluster *cluster, uint64_t id);
-void cluster_add(struct cluster *cluster, const struct raft_options *options,
+/* False, and nothing is added, when the core refuses these options. */
+bool cluster_add(struct cluster *cluster, const struct raft_options *options,
 		 const struct raft_snapshot *snapshot, bool async);
 
 /*
@@ -80,12 +90,9 @@ bool cluster_has_messages(const struct cluster *cluster, uint64_t id);
 unsigned int cluster_deliver(struct cluster *cluster, uint64_t id,
 			     const char *type, bool drop);
 
-/*
- * The process ends and starts again from its disk. What was written stays;
- * with `crash` queued writes are lost, else they land first.
- */
+/* The process ends and starts again from its disk. */
 void cluster_restart(struct cluster *cluster, struct member *member,
-		     bool crash);
+		     enum cluster_loss loss);
 
 /* The words for an error, NULL for none. */
 const char *cluster_error(int err);

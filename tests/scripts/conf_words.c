@@ -14,23 +14,50 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool words_changes(char *text, struct raft_conf_changes *ret_changes)
+/* In the order of enum raft_conf_change_type. */
+static const char conf_letters[] = "vrul";
+
+/* What is wrong with a token, as Go says it; false if nothing is. */
+static bool is_bad(const char *token, uint64_t *ret_id, struct text *ret_error)
+{
+	const char *digits = token + 1;
+
+	if (strlen(token) < 2)
+		text_add(ret_error, "unknown token %s", token);
+	else if (!strchr(conf_letters, token[0]))
+		text_add(ret_error, "unknown input: %s", token);
+	else if (digits[strspn(digits, "0123456789")] != 0)
+		text_add(ret_error,
+			 "strconv.ParseUint: parsing \"%s\": invalid syntax",
+			 digits);
+	else if (!script_number(digits, ret_id))
+		text_add(ret_error,
+			 "strconv.ParseUint: parsing \"%s\": value out of "
+			 "range",
+			 digits);
+	else
+		return false;
+	return true;
+}
+
+bool words_changes(char *text, struct raft_conf_changes *ret_changes,
+		   struct text *ret_error)
 {
 	struct raft_conf_changes changes = {0};
 	char *rest = NULL;
 
 	for (char *token = strtok_r(text, " \n", &rest); token;
 	     token = strtok_r(NULL, " \n", &rest)) {
-		static const char letters[] = "vrul";
-		const char *letter = strchr(letters, token[0]);
-		uint64_t id;
+		struct raft_conf_change *one = &changes.changes[changes.count];
 
-		if (!letter || changes.count == RAFT_CHANGES_MAX ||
-		    !script_number(token + 1, &id))
+		if (changes.count == RAFT_CHANGES_MAX) {
+			text_add(ret_error, "too many changes");
 			return false;
-		changes.changes[changes.count].id = id;
-		changes.changes[changes.count].type =
-			(uint8_t)(letter - letters);
+		}
+		if (is_bad(token, &one->id, ret_error))
+			return false;
+		one->type = (uint8_t)(strchr(conf_letters, token[0]) -
+				      conf_letters);
 		changes.count++;
 	}
 	*ret_changes = changes;
@@ -86,29 +113,51 @@ static const char *error_text(enum raft_conf_error err, const char *word)
 	}
 }
 
+/* False if there is no such word. */
+static bool change(const struct directive *directive,
+		   const struct raft_conf_changes *changes,
+		   struct raft_conf_state *conf, struct raft_conf_fresh *fresh,
+		   const char **ret_error)
+{
+	const char *value = directive_value(directive, "autoleave");
+	enum raft_conf_error err;
+	bool auto_leave = false;
+
+	if (strcmp(directive->word, "simple") == 0) {
+		err = raft_conf_simple(conf, changes, fresh);
+	} else if (strcmp(directive->word, "enter-joint") == 0) {
+		if (value && !script_bool(value, &auto_leave))
+			return false;
+		err = raft_conf_enter(conf, changes, auto_leave, fresh);
+	} else if (strcmp(directive->word, "leave-joint") != 0) {
+		return false;
+	} else if (changes->count > 0) {
+		*ret_error = "this command takes no input";
+		return true;
+	} else {
+		err = raft_conf_leave(conf);
+	}
+	*ret_error =
+		err == RAFT_CONF_OK ? NULL : error_text(err, directive->word);
+	return true;
+}
+
 bool conf_words_run(struct conf_words *words, const struct directive *directive,
 		    struct text *out)
 {
 	struct raft_conf_state conf = words->raft->conf;
 	struct raft_conf_fresh fresh = {0};
 	struct raft_conf_changes changes;
-	enum raft_conf_error err;
+	const char *error;
 
-	if (!words_changes(directive->input, &changes))
+	if (!words_changes(directive->input, &changes, out)) {
+		words->last_index++;
+		return true;
+	}
+	if (!change(directive, &changes, &conf, &fresh, &error))
 		return false;
-	if (strcmp(directive->word, "simple") == 0)
-		err = raft_conf_simple(&conf, &changes, &fresh);
-	else if (strcmp(directive->word, "enter-joint") == 0)
-		err = raft_conf_enter(
-			&conf, &changes,
-			directive_is(directive, "autoleave", "true"), &fresh);
-	else if (strcmp(directive->word, "leave-joint") == 0 &&
-		 changes.count == 0)
-		err = raft_conf_leave(&conf);
-	else
-		return false;
-	if (err != RAFT_CONF_OK) {
-		text_add(out, "%s\n", error_text(err, directive->word));
+	if (error) {
+		text_add(out, "%s\n", error);
 	} else {
 		raft_track_conf(words->raft, &conf, &fresh, words->last_index);
 		describe_conf(out, &words->raft->conf);

@@ -125,36 +125,49 @@ uint64_t note_target(const struct note *note)
 	return note->message.to;
 }
 
+static const char *const message_types[] = {
+	[RAFT_MSG_PROPOSE] = "MsgProp",
+	[RAFT_MSG_APPEND] = "MsgApp",
+	[RAFT_MSG_APPEND_REPLY] = "MsgAppResp",
+	[RAFT_MSG_VOTE] = "MsgVote",
+	[RAFT_MSG_VOTE_REPLY] = "MsgVoteResp",
+	[RAFT_MSG_PRE_VOTE] = "MsgPreVote",
+	[RAFT_MSG_PRE_VOTE_REPLY] = "MsgPreVoteResp",
+	[RAFT_MSG_SNAPSHOT] = "MsgSnap",
+	[RAFT_MSG_HEARTBEAT] = "MsgHeartbeat",
+	[RAFT_MSG_HEARTBEAT_REPLY] = "MsgHeartbeatResp",
+	[RAFT_MSG_TRANSFER] = "MsgTransferLeader",
+	[RAFT_MSG_TIMEOUT_NOW] = "MsgTimeoutNow",
+	[RAFT_MSG_READ_INDEX] = "MsgReadIndex",
+	[RAFT_MSG_READ_INDEX_REPLY] = "MsgReadIndexResp",
+	[RAFT_MSG_FORGET_LEADER] = "MsgForgetLeader",
+};
+
+static const char *const work_types[] = {
+	[NOTE_APPEND] = "MsgStorageAppend",
+	[NOTE_APPLY] = "MsgStorageApply",
+	[NOTE_APPEND_DONE] = "MsgStorageAppendResp",
+	[NOTE_APPLY_DONE] = "MsgStorageApplyResp",
+};
+
 const char *note_type(const struct note *note)
 {
-	static const char *const names[] = {
-		[RAFT_MSG_PROPOSE] = "MsgProp",
-		[RAFT_MSG_APPEND] = "MsgApp",
-		[RAFT_MSG_APPEND_REPLY] = "MsgAppResp",
-		[RAFT_MSG_VOTE] = "MsgVote",
-		[RAFT_MSG_VOTE_REPLY] = "MsgVoteResp",
-		[RAFT_MSG_PRE_VOTE] = "MsgPreVote",
-		[RAFT_MSG_PRE_VOTE_REPLY] = "MsgPreVoteResp",
-		[RAFT_MSG_SNAPSHOT] = "MsgSnap",
-		[RAFT_MSG_HEARTBEAT] = "MsgHeartbeat",
-		[RAFT_MSG_HEARTBEAT_REPLY] = "MsgHeartbeatResp",
-		[RAFT_MSG_TRANSFER] = "MsgTransferLeader",
-		[RAFT_MSG_TIMEOUT_NOW] = "MsgTimeoutNow",
-		[RAFT_MSG_READ_INDEX] = "MsgReadIndex",
-		[RAFT_MSG_READ_INDEX_REPLY] = "MsgReadIndexResp",
-		[RAFT_MSG_FORGET_LEADER] = "MsgForgetLeader",
-	};
+	return note->kind == NOTE_MESSAGE ? message_types[note->message.type]
+					  : work_types[note->kind];
+}
 
-	switch (note->kind) {
-	case NOTE_APPEND:
-		return "MsgStorageAppend";
-	case NOTE_APPLY:
-		return "MsgStorageApply";
-	case NOTE_APPEND_DONE:
-		return "MsgStorageAppendResp";
-	case NOTE_APPLY_DONE:
-		return "MsgStorageApplyResp";
-	default:
-		return names[note->message.type];
-	}
+static bool is_listed(const char *name, const char *const *names, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (names[i] && strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+bool note_knows_type(const char *name)
+{
+	return is_listed(name, message_types,
+			 sizeof(message_types) / sizeof(message_types[0])) ||
+	       is_listed(name, work_types,
+			 sizeof(work_types) / sizeof(work_types[0]));
 }

@@ -65,5 +65,6 @@ bool note_is_local(const struct note *note);
 uint64_t note_target(const struct note *note);
 /* As the scripts name its type. */
 const char *note_type(const struct note *note);
+bool note_knows_type(const char *name);
 
 #endif

@@ -63,6 +63,11 @@ static bool is_blank(const char *line)
 	return *line == 0;
 }
 
+static bool is_comment(const char *line)
+{
+	return line[strspn(line, " \t")] == '#';
+}
+
 static void add_value(struct script_arg *arg, char *value)
 {
 	char *end;
@@ -173,7 +178,7 @@ int script_next(struct script *script, struct directive *ret_directive)
 		line = next_line(script);
 		if (!line)
 			return 0;
-	} while (is_blank(line) || line[0] == '#');
+	} while (is_blank(line) || is_comment(line));
 	ret_directive->line = script->line;
 	cut_line(line, ret_directive);
 	ret_directive->input = read_block(script, true, &stopped);
@@ -206,11 +211,30 @@ bool script_number(const char *word, uint64_t *ret_number)
 
 	if (!isdigit((unsigned char)word[0]))
 		return false;
+	errno = 0;
 	number = strtoull(word, &end, 10);
-	if (*end != 0)
+	if (*end != 0 || errno == ERANGE)
 		return false;
 	*ret_number = number;
 	return true;
+}
+
+bool script_bool(const char *word, bool *ret_bool)
+{
+	static const char *const yes[] = {"1",	  "t",	  "T",
+					  "true", "True", "TRUE"};
+	static const char *const no[] = {"0",	  "f",	   "F",
+					 "false", "False", "FALSE"};
+
+	for (unsigned int i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		bool is_yes = strcmp(word, yes[i]) == 0;
+
+		if (is_yes || strcmp(word, no[i]) == 0) {
+			*ret_bool = is_yes;
+			return true;
+		}
+	}
+	return false;
 }
 
 uint64_t directive_number(const struct directive *directive, const char *key,

@@ -63,5 +63,7 @@ bool directive_is(const struct directive *directive, const char *key,
 
 /* Whether `word` is a number, and which. */
 bool script_number(const char *word, uint64_t *ret_number);
+/* The same of yes and no, in all the forms that Go takes. */
+bool script_bool(const char *word, bool *ret_bool);
 
 #endif

@@ -55,22 +55,45 @@ void text_add(struct text *text, const char *format, ...)
 	put_bytes(text, line, (size_t)size);
 }
 
+/* How many bytes the character at `bytes` has; 0 if it is no UTF-8. */
+static size_t utf8_size(const char *bytes, size_t size)
+{
+	const unsigned char *at = (const unsigned char *)bytes;
+	size_t count = at[0] < 0x80   ? 1
+		       : at[0] < 0xc2 ? 0
+		       : at[0] < 0xe0 ? 2
+		       : at[0] < 0xf0 ? 3
+		       : at[0] < 0xf5 ? 4
+				      : 0;
+
+	if (count > size)
+		return 0;
+	for (size_t i = 1; i < count; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	return count;
+}
+
 void text_add_quoted(struct text *text, const char *bytes, size_t size)
 {
-	text_add(text, "\"");
-	for (size_t i = 0; i < size; i++) {
-		unsigned char c = (unsigned char)bytes[i];
+	static const char escaped[] = "\"\\\a\b\f\n\r\t\v";
+	static const char letters[] = "\"\\abfnrtv";
+	size_t step;
 
-		if (c == '"' || c == '\\')
-			text_add(text, "\\%c", c);
-		else if (c == '\n')
-			text_add(text, "\\n");
-		else if (c == '\t')
-			text_add(text, "\\t");
-		else if (c < 0x20 || c == 0x7f)
+	text_add(text, "\"");
+	for (size_t i = 0; i < size; i += step) {
+		unsigned char c = (unsigned char)bytes[i];
+		const char *known = c ? strchr(escaped, c) : NULL;
+
+		step = utf8_size(&bytes[i], size - i);
+		if (known)
+			text_add(text, "\\%c", letters[known - escaped]);
+		else if (step == 0 || c < 0x20 || c == 0x7f)
 			text_add(text, "\\x%02x", c);
 		else
-			put_bytes(text, &bytes[i], 1);
+			put_bytes(text, &bytes[i], step);
+		if (step == 0)
+			step = 1;
 	}
 	text_add(text, "\"");
 }

@@ -5,6 +5,23 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
+
+bool words_level(struct cluster *cluster, const char *level)
+{
+	static const char *const levels[] = {"debug", "info",  "warn",
+					     "error", "fatal", "none"};
+
+	for (unsigned int i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
+		if (strcasecmp(level, levels[i]) == 0) {
+			cluster->out.muted = strcmp(levels[i], "none") == 0;
+			return true;
+		}
+	}
+	words_fail(cluster, "log levels must be either of [DEBUG INFO WARN "
+			    "ERROR FATAL NONE]");
+	return false;
+}
 
 bool words_choose(struct cluster *cluster, const struct directive *directive,
 		  struct chosen *chosen)
@@ -14,9 +31,10 @@ bool words_choose(struct cluster *cluster, const struct directive *directive,
 		const struct script_arg *arg = &directive->args[i];
 		uint64_t id;
 
-		if (arg->value_count > 0 || !script_number(arg->key, &id))
+		if (arg->value_count > 0)
 			continue;
-		if (chosen->count == CLUSTER_MEMBERS_MAX)
+		if (!script_number(arg->key, &id) ||
+		    chosen->count == CLUSTER_MEMBERS_MAX)
 			return false;
 		chosen->members[chosen->count] = cluster_member(cluster, id);
 		if (!chosen->members[chosen->count++])
@@ -92,6 +110,8 @@ bool word_deliver_msgs(struct cluster *cluster,
 	unsigned int count = 0;
 	uint64_t id;
 
+	if (type && !note_knows_type(type))
+		return false;
 	for (unsigned int i = 0; i < directive->arg_count; i++) {
 		const struct script_arg *arg = &directive->args[i];
 		bool drop = strcmp(arg->key, "drop") == 0;
@@ -184,15 +204,15 @@ static bool settle_threads(struct cluster *cluster, struct chosen *chosen,
 
 bool word_stabilize(struct cluster *cluster, const struct directive *directive)
 {
+	const char *level = directive_value(directive, "log-level");
 	bool muted = cluster->out.muted;
 	struct chosen chosen;
 	bool busy;
 
 	if (!words_choose(cluster, directive, &chosen))
 		return false;
-	if (directive_find(directive, "log-level"))
-		cluster->out.muted =
-			directive_is(directive, "log-level", "none");
+	if (level && !words_level(cluster, level))
+		return true;
 	do {
 		busy = settle_readies(cluster, &chosen);
 		busy = settle_messages(cluster, &chosen) || busy;

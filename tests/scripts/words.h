@@ -30,8 +30,12 @@ bool quorum_words_run(const struct directive *directive, struct text *out);
 
 /*
  * Changes from tokens like "v1 l2 r3 u4" in `text`, which is cut up; false
- * if it holds anything else, or too many.
+ * if it holds anything else, and then what is wrong with it in *ret_error.
  */
-bool words_changes(char *text, struct raft_conf_changes *ret_changes);
+bool words_changes(char *text, struct raft_conf_changes *ret_changes,
+		   struct text *ret_error);
+
+/* What Go says of a word that is no yes or no. */
+#define WORDS_BAD_BOOL "strconv.ParseBool: parsing \"%s\": invalid syntax"
 
 #endif

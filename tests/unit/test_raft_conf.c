@@ -84,6 +84,13 @@ START_TEST(malformed_changes_are_refused)
 				 RAFT_EINVALID);
 		bytes[i] = 0;
 	}
+	for (unsigned int i = 17; i < 24; i++) {
+		bytes[i] = 1; /* reserved */
+		ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)),
+				 RAFT_EINVALID);
+		bytes[i] = 0;
+	}
+	ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)), 0);
 	bytes[16] = RAFT_ADD_LEARNER + 1; /* type */
 	ck_assert_int_eq(decode(ENTRY_CONF_V2, bytes, sizeof(bytes)),
 			 RAFT_EINVALID);
@@ -96,6 +103,9 @@ START_TEST(malformed_changes_are_refused)
 			 RAFT_EINVALID);
 	bytes[0] = 0;
 	ck_assert_int_eq(decode(ENTRY_CONF_V1, bytes, raft_conf_size(1)), 0);
+	bytes[1] = 0;
+	ck_assert_int_eq(decode(ENTRY_CONF_V1, bytes, raft_conf_size(1)),
+			 RAFT_EINVALID);
 }
 END_TEST
 
@@ -123,25 +133,84 @@ START_TEST(a_full_configuration_takes_no_more)
 }
 END_TEST
 
-START_TEST(leaving_fails_when_the_learners_would_not_fit)
+/* Whichever of the two does not fit, and whatever else is asked for. */
+START_TEST(of_changes_that_do_not_all_fit_none_is_made)
 {
-	struct raft_conf_state conf = {0};
+	static const uint8_t types[] = {RAFT_ADD_VOTER, RAFT_ADD_LEARNER};
+	struct raft_conf_state full = {0};
+
+	for (unsigned int i = 0; i < RAFT_MEMBERS_MAX; i++) {
+		full.voters[i] = 1 + i;
+		full.learners[i] = 101 + i;
+	}
+	full.voter_count = RAFT_MEMBERS_MAX;
+	full.learner_count = RAFT_MEMBERS_MAX;
+	for (unsigned int i = 0; i < 8; i++) {
+		struct raft_conf_state conf = full;
+		struct raft_conf_changes changes = {.count = 2};
+		struct raft_conf_fresh fresh;
+
+		changes.changes[0].type = types[i % 2];
+		changes.changes[0].id = 200;
+		changes.changes[1].type = types[i / 2 % 2];
+		/* Another one too many, or one that is there already. */
+		changes.changes[1].id = i < 4 ? 201 : 1 + 100 * (i / 2 % 2);
+		ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
+				 RAFT_CONF_FULL);
+		ck_assert_mem_eq(&conf, &full, sizeof(conf));
+	}
+}
+END_TEST
+
+START_TEST(a_joint_configuration_has_voters_in_both_halves)
+{
+	struct raft_conf_state conf = {.voters = {1}, .voter_count = 1};
+	struct raft_conf_state none = {.learners = {1}, .learner_count = 1};
+	struct raft_conf_changes changes = {.count = 1};
+	struct raft_conf_state before = conf;
+	struct raft_conf_fresh fresh;
+
+	changes.transition = RAFT_TRANSITION_EXPLICIT;
+	changes.changes[0].id = 1;
+	changes.changes[0].type = RAFT_REMOVE;
+	ck_assert_int_eq(raft_conf_change(&conf, &changes, &fresh),
+			 RAFT_CONF_REMOVED_ALL);
+	ck_assert_mem_eq(&conf, &before, sizeof(conf));
+	before = none;
+	changes.changes[0].type = RAFT_ADD_VOTER;
+	ck_assert_int_eq(raft_conf_change(&none, &changes, &fresh),
+			 RAFT_CONF_NO_VOTERS);
+	ck_assert_mem_eq(&none, &before, sizeof(none));
+}
+END_TEST
+
+START_TEST(a_joint_configuration_that_could_not_be_left_is_not_entered)
+{
+	struct raft_conf_state conf = {.voters = {1, 2}, .voter_count = 2};
+	struct raft_conf_changes changes = {.count = 1};
 	struct raft_conf_state before;
+	struct raft_conf_fresh fresh;
 
 	for (unsigned int i = 0; i < RAFT_MEMBERS_MAX; i++)
 		conf.learners[i] = 10 + i;
 	conf.learner_count = RAFT_MEMBERS_MAX;
-	conf.voters[0] = 1;
-	conf.voter_count = 1;
-	conf.outgoing[0] = 1;
-	conf.outgoing[1] = 2;
-	conf.outgoing_count = 2;
-	conf.learners_next[0] = 2;
-	conf.learner_next_count = 1;
-	ck_assert(raft_conf_is_valid(&conf));
 	before = conf;
-	ck_assert_int_eq(raft_conf_leave(&conf), RAFT_CONF_FULL);
+	changes.changes[0].id = 2;
+	changes.changes[0].type = RAFT_ADD_LEARNER;
+	ck_assert_int_eq(raft_conf_enter(&conf, &changes, true, &fresh),
+			 RAFT_CONF_FULL);
 	ck_assert_mem_eq(&conf, &before, sizeof(conf));
+	/* One learner goes in the same change: there is room. */
+	changes.changes[1].id = 10;
+	changes.changes[1].type = RAFT_REMOVE;
+	changes.count = 2;
+	ck_assert_int_eq(raft_conf_enter(&conf, &changes, true, &fresh),
+			 RAFT_CONF_OK);
+	ck_assert(raft_conf_is_valid(&conf));
+	ck_assert_int_eq(raft_conf_leave(&conf), RAFT_CONF_OK);
+	ck_assert(raft_conf_is_valid(&conf));
+	ck_assert_uint_eq(conf.learner_count, RAFT_MEMBERS_MAX);
+	ck_assert_uint_eq(conf.learners[0], 2);
 }
 END_TEST
 
@@ -207,7 +276,11 @@ int main(void)
 	tcase_add_test(all, nothing_at_all_leaves);
 	tcase_add_test(all, malformed_changes_are_refused);
 	tcase_add_test(all, a_full_configuration_takes_no_more);
-	tcase_add_test(all, leaving_fails_when_the_learners_would_not_fit);
+	tcase_add_test(all, of_changes_that_do_not_all_fit_none_is_made);
+	tcase_add_test(all, a_joint_configuration_has_voters_in_both_halves);
+	tcase_add_test(
+		all,
+		a_joint_configuration_that_could_not_be_left_is_not_entered);
 	tcase_add_test(all, a_member_removed_and_added_again_starts_anew);
 	tcase_add_test(all, impossible_configurations_are_noticed);
 	suite_add_tcase(suite, all);
