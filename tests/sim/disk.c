@@ -90,7 +90,8 @@ bool sim_disk_locked(int file)
 	if (sim.bug == SIM_BUG_FREE_LOCK)
 		return false;
 	for (uint32_t i = 0; i < FLIGHTS_MAX; i++) {
-		const struct flight *flight = &sim_flights[disk->machine * FLIGHTS_MAX + i];
+		const struct flight *flight =
+			&sim_flights[disk->machine * FLIGHTS_MAX + i];
 		if (flight->used && flight->file == file && flight->op == NULL)
 			return true;
 	}

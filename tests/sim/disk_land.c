@@ -121,7 +121,7 @@ static int32_t do_write(struct flight *flight)
 		     durable && !flight->lost);
 	if (durable)
 		medium_written(flight->file, flight->offset, flight->copy,
-			      flight->size);
+			       flight->size);
 	if (flight->op != NULL && !flight->reported)
 		sim_check(memcmp(flight->op->buffer, flight->copy,
 				 flight->size) == 0,
@@ -258,7 +258,7 @@ static void cut(struct flight *flight)
 	folder_tear(flight->file, flight->offset, flight->copy, flight->size);
 	if (flight->kind == DISK_WRITE_DURABLE)
 		medium_cut(flight->file, flight->offset, flight->copy,
-			  flight->size);
+			   flight->size);
 	land(flight);
 }
 
@@ -289,7 +289,8 @@ void sim_disk_kill(uint32_t machine, bool power)
 	disk->alive = false;
 	for (uint32_t i = 0; i < FLIGHTS_MAX; i++) {
 		if (sim_flights[machine * FLIGHTS_MAX + i].used)
-			end_flight(&sim_flights[machine * FLIGHTS_MAX + i], power);
+			end_flight(&sim_flights[machine * FLIGHTS_MAX + i],
+				   power);
 	}
 	if (!power)
 		return;

@@ -137,10 +137,10 @@ int disk_list_now(struct disk *disk, uint32_t *position,
 int disk_boot_id_now(struct disk *disk, char ret_id[DISK_BOOT_ID_SIZE])
 {
 	assert(disk->alive && disk->machine == machine_running());
-	int size = snprintf(ret_id, DISK_BOOT_ID_SIZE,
-			    "%08x-%04x-4000-8000-%012x",
-			    (uint32_t)(disk->boot * 2654435761u), disk->machine,
-			    (uint32_t)disk->boot);
+	int size =
+		snprintf(ret_id, DISK_BOOT_ID_SIZE, "%08x-%04x-4000-8000-%012x",
+			 (uint32_t)(disk->boot * 2654435761u), disk->machine,
+			 (uint32_t)disk->boot);
 	assert(size == DISK_BOOT_ID_SIZE - 1);
 	return 0;
 }

@@ -95,8 +95,7 @@ void faults_end(void)
 
 static uint32_t any_machine(void)
 {
-	return roster_machine(
-		(uint32_t)sim_below(SIM_CRASH, roster_count()));
+	return roster_machine((uint32_t)sim_below(SIM_CRASH, roster_count()));
 }
 
 bool faults_draw_power(uint32_t machine)
@@ -221,8 +220,8 @@ static void lose(uint32_t machine)
 
 static void hang(uint32_t machine)
 {
-	uint64_t ns = sim_spread(SIM_CRASH, 2 * sim.swarm.election_ticks *
-						    sim.swarm.tick_ns);
+	uint64_t ns = sim_spread(
+		SIM_CRASH, 2 * sim.swarm.election_ticks * sim.swarm.tick_ns);
 	sim_fault(SIM_FAULT_DISK_HANGS);
 	sim_trace("machine %: its disk hangs for % us", machine, ns / SIM_US);
 	sim_disk_hang(machine, sim.now + ns);
@@ -232,8 +231,8 @@ static void hang(uint32_t machine)
 
 static void freeze(uint32_t machine)
 {
-	uint64_t ns = sim_spread(SIM_CRASH, 2 * sim.swarm.election_ticks *
-						    sim.swarm.tick_ns);
+	uint64_t ns = sim_spread(
+		SIM_CRASH, 2 * sim.swarm.election_ticks * sim.swarm.tick_ns);
 	if (sim_below(SIM_CRASH, 8) == 0)
 		ns *= 10;
 	sim_fault(SIM_FAULT_MACHINE_FREEZES);

@@ -98,10 +98,9 @@ static void free_facts(struct fact *fact)
 static void renew_store(void)
 {
 	if (ghost.memory == NULL) {
-		ghost.memory = mmap(NULL, GHOST_STORE_SIZE,
-				    PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				    -1, 0);
+		ghost.memory = mmap(
+			NULL, GHOST_STORE_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		assert(ghost.memory != MAP_FAILED);
 	}
 	int status = madvise(ghost.memory, GHOST_STORE_SIZE, MADV_DONTNEED);
@@ -236,9 +235,8 @@ static bool half_has(const uint64_t *ids, uint8_t count, uint64_t index)
 	uint32_t have = 0;
 	for (uint8_t i = 0; i < count; i++) {
 		int machine = machine_of_member(ids[i]);
-		have += machine >= 0 &&
-			medium_holds((uint32_t)machine, index,
-				     ghost.log[index].chain);
+		have += machine >= 0 && medium_holds((uint32_t)machine, index,
+						     ghost.log[index].chain);
 	}
 	return count == 0 || have > count / 2;
 }
@@ -368,8 +366,8 @@ static void apply(const uint8_t *bytes)
 		.size = header.size,
 		.data = bytes,
 	};
-	bool changes = is_conf(header.kind) &&
-		       change_conf(&header, bytes, &conf);
+	bool changes =
+		is_conf(header.kind) && change_conf(&header, bytes, &conf);
 	store_apply_begin(ghost.store, &entry);
 	if (is_conf(header.kind) && header.size > 0 && !changes)
 		store_apply_refuse(ghost.store, CONCLAVE_EMEMBERSHIP);
@@ -468,8 +466,7 @@ void ghost_compare(const struct store *store)
 void ghost_shown(uint64_t revision)
 {
 	sim_check(revision <= store_revision(ghost.store),
-		  "revision %" PRIu64 " is shown, and %" PRIu64
-		  " is committed",
+		  "revision %" PRIu64 " is shown, and %" PRIu64 " is committed",
 		  revision, store_revision(ghost.store));
 	if (revision > ghost.shown)
 		ghost.shown = revision;

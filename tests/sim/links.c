@@ -52,8 +52,8 @@ static void plan(struct links *links, struct lane_place *lane, bool failed)
 	lane->failures = failed ? lane->failures + 1 : 0;
 	for (uint32_t i = 1; i < lane->failures && i < 6; i++)
 		pause *= 2;
-	lane->dial_ns = links->now_ns + pause / 2 +
-			sim_below(SIM_NET, pause / 2 + 1);
+	lane->dial_ns =
+		links->now_ns + pause / 2 + sim_below(SIM_NET, pause / 2 + 1);
 }
 
 /* Takes it out of its lane; whether that leaves the lane without any. */

@@ -46,9 +46,9 @@ uint64_t machine_now(uint32_t number)
 {
 	const struct machine *machine = &machines[number];
 	uint64_t past = sim.now - machine->set_at;
-	int64_t more = (int64_t)(past / SIM_MILLION) * machine->drift +
-		       (int64_t)(past % SIM_MILLION) * machine->drift /
-			       SIM_MILLION;
+	int64_t more =
+		(int64_t)(past / SIM_MILLION) * machine->drift +
+		(int64_t)(past % SIM_MILLION) * machine->drift / SIM_MILLION;
 	return machine->shown + past + (uint64_t)more;
 }
 
@@ -104,8 +104,7 @@ void machine_kick(uint32_t number)
 	bool rung = machine->view.rung;
 	machine->view.rung = true;
 	if (machine->waits && !rung && machine->view.state != MACHINE_DOWN)
-		schedule(machine,
-			 sim.now + sim_between(SIM_DAEMON, 500, 8000));
+		schedule(machine, sim.now + sim_between(SIM_DAEMON, 500, 8000));
 }
 
 /* What others could see of it, as it stands. */
@@ -125,9 +124,8 @@ void machine_point(void)
 	if (sim_chance(SIM_CRASH, chance)) {
 		if (machine->view.in_turn)
 			look(machine);
-		sim_fault(machine->view.in_turn
-				  ? SIM_FAULT_CRASH_IN_TURN
-				  : SIM_FAULT_CRASH_IN_RECOVERY);
+		sim_fault(machine->view.in_turn ? SIM_FAULT_CRASH_IN_TURN
+						: SIM_FAULT_CRASH_IN_RECOVERY);
 		machine->doomed = true;
 		fiber_yield();
 		assert(false); /* nobody comes back from this */
@@ -463,8 +461,7 @@ static void begin_life(struct machine *machine)
 	machine->view.life++;
 	machine->view.state = MACHINE_STARTING;
 	machine->view.status_memory = memory_new(sizeof(struct cv_status));
-	machine->view.status =
-		(void *)memory_base(machine->view.status_memory);
+	machine->view.status = (void *)memory_base(machine->view.status_memory);
 	sim_trace("machine %: life % starts", machine->number,
 		  machine->view.life);
 	watch_begin(machine->number);

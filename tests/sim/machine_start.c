@@ -148,8 +148,8 @@ static int open_node(struct machine *machine, const struct wal_report *report)
 {
 	struct node_options options;
 	for (uint32_t i = 0; i < MAPPINGS; i++)
-		machine->store_memory[i] = renew(machine->store_memory[i],
-						 STORE_SIZE, STORE_SIZE);
+		machine->store_memory[i] =
+			renew(machine->store_memory[i], STORE_SIZE, STORE_SIZE);
 	node_shape(machine, &options);
 	size_t size = node_memory_size(&options);
 	machine->node_memory =

@@ -209,7 +209,8 @@ static struct logged *logged_at(struct medium *medium, uint64_t index)
 		uint64_t room = medium->room == 0 ? 4096 : medium->room;
 		while (room <= index)
 			room *= 2;
-		medium->log = realloc(medium->log, room * sizeof(medium->log[0]));
+		medium->log =
+			realloc(medium->log, room * sizeof(medium->log[0]));
 		assert(medium->log != NULL);
 		memset(&medium->log[medium->room], 0,
 		       (room - medium->room) * sizeof(medium->log[0]));

@@ -339,8 +339,7 @@ static bool plan_remove(const struct raft_conf_state *conf,
 	int machine = machine_of_member(change->member);
 	bool away = machine >= 0 && machine_view((uint32_t)machine)->away;
 	uint32_t left = conf->voter_count - 1u;
-	return left >= VOTERS_MIN &&
-	       count_away(conf) - away <= (left - 1) / 2;
+	return left >= VOTERS_MIN && count_away(conf) - away <= (left - 1) / 2;
 }
 
 static bool plan_for_learner(const struct raft_conf_state *conf,
@@ -369,8 +368,8 @@ bool roster_plan(struct roster_change *ret_change)
 		return false;
 	if (sim_below(SIM_CLIENT, 4) == 0) {
 		change.type = CV_MOVE;
-		change.member = conf->voters[sim_below(SIM_CLIENT,
-						       conf->voter_count)];
+		change.member =
+			conf->voters[sim_below(SIM_CLIENT, conf->voter_count)];
 		any = true;
 	} else if (conf->learner_count > 0) {
 		any = plan_for_learner(conf, &change);

@@ -40,8 +40,7 @@ static void finish_operation(const struct sim_event *event)
 	if (sim.healing || !sim_chance(SIM_CRASH, sim.swarm.completion_crash))
 		return;
 	sim_fault(SIM_FAULT_CRASH_AT_COMPLETION);
-	machine_crash((uint32_t)machine,
-		      faults_draw_power((uint32_t)machine));
+	machine_crash((uint32_t)machine, faults_draw_power((uint32_t)machine));
 }
 
 static void dispatch(const struct sim_event *event)
@@ -90,8 +89,7 @@ static bool machine_at_rest(uint32_t machine)
 {
 	const struct machine_view *view = machine_view(machine);
 	return view->member == 0 || view->away ||
-	       (machine_idle(machine) &&
-		view->node->applied == ghost_index());
+	       (machine_idle(machine) && view->node->applied == ghost_index());
 }
 
 static bool at_rest(void)

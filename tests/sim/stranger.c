@@ -59,7 +59,7 @@ static void forge(enum stranger_kind kind, uint32_t machine,
 	greeting->version_min = WIRE_VERSION + 1;
 	greeting->version_max = WIRE_VERSION + 1;
 	greeting->crc = crc32c(0, (const uint8_t *)greeting + 12,
-				    sizeof(*greeting) - 12);
+			       sizeof(*greeting) - 12);
 }
 
 /* Whatever it was answered, it was not let in. */
@@ -101,8 +101,8 @@ static bool has_configuration(uint32_t machine)
 void stranger_dial(void)
 {
 	uint32_t number = (uint32_t)sim_below(SIM_NET, STRANGERS_MAX);
-	uint32_t machine = roster_machine(
-		(uint32_t)sim_below(SIM_NET, roster_count()));
+	uint32_t machine =
+		roster_machine((uint32_t)sim_below(SIM_NET, roster_count()));
 	struct wire_greeting greeting;
 	enum stranger_kind kind =
 		(enum stranger_kind)sim_below(SIM_NET, STRANGER_KINDS);

@@ -87,9 +87,8 @@ static void draw_network(struct sim_swarm *swarm)
 		sim_between(SIM_SWARM, 1, swarm->tick_ns / 8000) * 1000;
 	swarm->net_ns_kib = between(0, 8) * 1000ull;
 	swarm->net_room = 4096u << between(0, 4);
-	swarm->net_piece = sim_below(SIM_SWARM, 2) == 0
-				   ? 0
-				   : 1u << between(4, 14);
+	swarm->net_piece =
+		sim_below(SIM_SWARM, 2) == 0 ? 0 : 1u << between(4, 14);
 	swarm->silence_ns = between(2, 30) * election_ns;
 	swarm->greet_ns = between(2, 10) * election_ns;
 	swarm->dial_ns = swarm->tick_ns * between(1, 10);
@@ -121,9 +120,8 @@ static void draw_cluster_faults(struct sim_swarm *swarm)
 	swarm->crash_minority_share = maybe(30);
 	swarm->crash_ns = maybe_every(swarm, 2, 80);
 	swarm->rot_ns = maybe_every(swarm, 20, 200);
-	swarm->lost_ns = sim_below(SIM_SWARM, 3) == 0
-				 ? maybe_every(swarm, 40, 400)
-				 : 0;
+	swarm->lost_ns =
+		sim_below(SIM_SWARM, 3) == 0 ? maybe_every(swarm, 40, 400) : 0;
 	swarm->hang_ns = maybe_every(swarm, 4, 80);
 	swarm->freeze_ns = maybe_every(swarm, 4, 80);
 	swarm->drift_ns = maybe_every(swarm, 4, 80);

@@ -83,8 +83,8 @@ static void check_completeness(uint32_t machine, const struct raft *raft,
 		return;
 	const struct raft_entry *entry = raft_entry_at(raft, index);
 	sim_check(entry != NULL && entry->term == ghost_term_at(index),
-		  "machine %u leads term %" PRIu64
-		  " without entry %" PRIu64 ", which is committed",
+		  "machine %u leads term %" PRIu64 " without entry %" PRIu64
+		  ", which is committed",
 		  machine, status->term, index);
 }
 
@@ -130,8 +130,7 @@ static void check_append_only(uint32_t machine, const struct raft *raft,
 static bool waits_for_round(const struct node *node, uint64_t round)
 {
 	for (uint32_t i = 0; i < node->read_count; i++) {
-		const struct node_read *read =
-			&node->reads[node->read_list[i]];
+		const struct node_read *read = &node->reads[node->read_list[i]];
 		if (read->linearizable && !read->confirmed &&
 		    read->round <= round)
 			return true;
@@ -163,7 +162,8 @@ static void note_points(uint32_t machine, const struct node *node,
 static void take_commits(uint32_t machine, const struct node *node,
 			 const struct raft_status *status)
 {
-	const struct raft_entry *top = raft_entry_at(node->raft, status->commit);
+	const struct raft_entry *top =
+		raft_entry_at(node->raft, status->commit);
 	sim_check(status->role == RAFT_LEADER && top != NULL &&
 			  top->term == status->term,
 		  "machine %u, of role %u in term %" PRIu64
