@@ -35,8 +35,7 @@ int helper_open(struct helper *ret_helper) __attribute__((warn_unused_result));
 void helper_close(struct helper *helper);
 
 /* Readable when there is an answer. */
-int helper_fd(const struct helper *helper)
-	__attribute__((warn_unused_result));
+int helper_fd(const struct helper *helper) __attribute__((warn_unused_result));
 
 /* Looks a host up. -EAGAIN: too many jobs wait. */
 int helper_look_up(struct helper *helper, uint64_t tag,

@@ -32,7 +32,7 @@ static bool outbound_room(struct node *node, uint32_t size)
 		return false;
 	if (node->outbound)
 		wal_buffer_release(node->wal, node->outbound);
-	node->outbound = wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+	node->outbound = record_open_large(node, size);
 	return node->outbound != NULL;
 }
 

@@ -270,6 +270,14 @@ struct node_read {
 	uint8_t bytes[2 * CV_KEY_MAX];
 };
 
+/* How far a clean stop has come. */
+enum drain_stage {
+	DRAIN_NONE = 0,
+	DRAIN_ANSWER, /* what was taken */
+	DRAIN_HAND_OVER, /* leadership, until another is known to lead */
+	DRAIN_DEAF, /* members are no longer heard */
+};
+
 struct sample {
 	uint64_t at_ns;
 	uint64_t revision;
@@ -307,6 +315,8 @@ struct node {
 	int work; /* of this turn */
 	bool failed;
 	bool draining;
+	uint8_t drain; /* enum drain_stage */
+	uint64_t hand_over_ns; /* no longer than until then */
 	uint8_t role;
 	uint64_t leader;
 	uint64_t term;
@@ -463,6 +473,10 @@ void decide_turn(struct node *node);
 /* An entry of `size` bytes fits the record buffer, which is opened if need
  * be; `kept`: also from the buffers kept for received entries. */
 bool record_room(struct node *node, uint32_t size, bool kept);
+
+/* The largest buffer there is, for `size` bytes or more: small segments have
+ * none for the largest entry. NULL: none is free. */
+struct wal_buffer *record_open_large(struct node *node, uint32_t size);
 bool record_can_persist(const struct node *node);
 bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));
@@ -542,6 +556,11 @@ int image_chunk(struct node *node, struct peer *peer,
 void image_turn(struct node *node);
 void image_install(struct node *node, const struct raft_snapshot *snapshot);
 void image_lost(struct node *node, struct peer *peer);
+
+/* ---- node_drain.c: a clean stop ---- */
+
+/* After replies went out. */
+void drain_turn(struct node *node);
 
 /* ---- node_apply.c ---- */
 

@@ -150,7 +150,9 @@ static void hear_first(struct peers *peers, struct link *link,
 	if (status == WIRE_OK) {
 		member = find_member(peers, greeting->from, greeting->lane);
 		if (!member)
-			status = WIRE_ESTRANGER;
+			status = node_was_removed(peers->node, greeting->from)
+					 ? WIRE_EREMOVED
+					 : WIRE_ESTRANGER;
 	}
 	if (status != WIRE_OK) {
 		refuse(peers, link, greeting->from, status);

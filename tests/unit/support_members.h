@@ -49,6 +49,7 @@ struct node {
 	uint64_t change;
 	uint32_t count;
 	bool open_to_all; /* takes whom it does not know */
+	uint64_t removed; /* was a member */
 	struct node_member members[FAKE_IDS];
 	struct fake_lane lanes[FAKE_IDS][NODE_LANES];
 };
@@ -91,6 +92,11 @@ uint32_t node_members(const struct node *node,
 uint64_t node_members_change(const struct node *node)
 {
 	return node->change;
+}
+
+bool node_was_removed(const struct node *node, uint64_t id)
+{
+	return node->removed == id;
 }
 
 static inline void fake_add(struct node *node, uint64_t id, const char *address)

@@ -258,6 +258,11 @@ START_TEST(whoever_does_not_belong_here_is_told_why)
 					     wire_refusal_text(rows[i].status)),
 				  0);
 	}
+	members[0].node.removed = 6;
+	greeting = greeting_of(6, 1, 0);
+	int removed = dial_member(&members[0]);
+	ck_assert_int_eq(greet(1, removed, &greeting), WIRE_EREMOVED);
+	(void)close(removed);
 	greeting = greeting_of(2, 1, 0);
 	greeting.cluster[5] ^= 1;
 	reseal(&greeting);
