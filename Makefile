@@ -88,7 +88,7 @@ UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
 # A disk in memory, in the place of wal/disk*.c, for tests that include it.
 MEMORY_DISK = tests/unit/support_disk.c
 ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
-	$(shell grep -lE 'support_(disk|node|handle|cluster)\.h' $(UNIT) /dev/null))))
+	$(shell grep -lE 'support_(disk|node|handle|cluster|crowd)\.h' $(UNIT) /dev/null))))
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)

@@ -286,6 +286,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 {
 	node->now_ns = now_ns;
 	node->work = 0;
+	wal_clock(node->wal, now_ns);
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
@@ -324,7 +325,9 @@ void node_awake(struct node *node)
 
 uint64_t node_next_ns(const struct node *node)
 {
-	return node->tick_due_ns;
+	uint64_t wal_ns = wal_next_ns(node->wal);
+
+	return wal_ns < node->tick_due_ns ? wal_ns : node->tick_due_ns;
 }
 
 static void fill_event(const struct node *node, const struct handle *handle,

@@ -96,6 +96,7 @@ static int64_t hear_one(struct node *node, struct peer *peer, enum node_lane id,
 	if (code)
 		return code;
 	lane->heard++;
+	peer->heard_ns = node->now_ns;
 	node->work++;
 	return wire_frame_size(&frame);
 }

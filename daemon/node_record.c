@@ -377,11 +377,12 @@ int record_received(struct node *node, uint64_t from,
 	uint32_t fresh;
 
 	raft_status(node->raft, &raft);
-	/* Who was born without a configuration begins with an image. */
-	if (!raft.conf.voter_count)
-		return 0;
 	wire_to_message(frame, from, node->options.member, &message);
-	if (frame->term < raft.term ||
+	/*
+	 * Who was born without a configuration begins with an image: Raft
+	 * refuses what comes before, and so asks for one.
+	 */
+	if (!raft.conf.voter_count || frame->term < raft.term ||
 	    (frame->term == raft.term && raft.role == RAFT_LEADER)) {
 		message.entry_count = 0;
 		return raft_receive(node->raft, &message) == RAFT_EINVALID

@@ -287,9 +287,12 @@ int main(void)
 {
 	Suite *suite = suite_create("cluster");
 	TCase *tests = tcase_create("cluster");
+	TCase *image = tcase_create("image");
 
 	tcase_set_timeout(tests, SUPPORT_TIMEOUT_S);
 	tcase_add_checked_fixture(tests, set_up, NULL);
+	tcase_set_timeout(image, SUPPORT_TIMEOUT_S);
+	tcase_add_checked_fixture(image, set_up, NULL);
 	tcase_add_test(tests,
 		       a_put_on_each_is_read_on_each_with_mixed_engines);
 	tcase_add_test(tests, a_put_on_each_is_read_on_each_with_io_uring);
@@ -299,7 +302,8 @@ int main(void)
 	tcase_add_test(tests, all_are_killed_at_once_and_nothing_is_lost);
 	tcase_add_test(tests, a_leader_that_is_told_to_stop_fails_no_write);
 	tcase_add_test(tests, a_frozen_member_shows_nothing_stale_when_it_wakes);
-	tcase_add_test(tests, a_member_that_lags_gets_an_image);
+	tcase_add_test(image, a_member_that_lags_gets_an_image);
 	suite_add_tcase(suite, tests);
+	suite_add_tcase(suite, image);
 	return support_main(suite);
 }
