@@ -44,9 +44,9 @@ static bool is_handing_over(struct node *node)
 
 static void begin_hand_over(struct node *node)
 {
-	node->hand_over_ns = node->now_ns + HAND_OVER_ELECTIONS *
-						    node->options.tick_ns *
-						    node->options.election_ticks;
+	node->hand_over_ns =
+		node->now_ns + HAND_OVER_ELECTIONS * node->options.tick_ns *
+				       node->options.election_ticks;
 	node->drain = node_leads(node) && hand_over(node) ? DRAIN_HAND_OVER
 							  : DRAIN_DEAF;
 }

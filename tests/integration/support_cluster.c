@@ -263,7 +263,8 @@ static bool land_next(uint32_t i, uint64_t deadline_ms)
 		land(i, req);
 	else
 		ck_assert_msg(code == CONCLAVE_ESTOPPED ||
-				      code == CONCLAVE_EDEADLINE,
+				      code == CONCLAVE_EDEADLINE ||
+				      code == -ETIMEDOUT,
 			      "waiting: %s", conclave_strerror(code));
 	ck_assert_msg(code == 0 || cluster_now_ms() < deadline_ms,
 		      "writes of member %u stay in doubt", i + 1);
@@ -302,8 +303,8 @@ static void compare_one(uint32_t at, uint32_t from, uint32_t number)
 	struct conclave_kv kv = {0};
 	char key[KEY_ROOM];
 	size_t size = make_key(from, number, key);
-	int code = conclave_get(clients[at], key, size, found, sizeof(found),
-				&kv);
+	int code =
+		conclave_get(clients[at], key, size, found, sizeof(found), &kv);
 
 	ck_assert_uint_ne(fates[from][number], FATE_FLYING);
 	if (fates[from][number] == FATE_NOT_APPLIED) {

@@ -217,8 +217,7 @@ static void freeze(uint32_t frozen, const char *value)
 	ck_assert_int_eq(conclave_record_first(&result, &kv), 1);
 	ck_assert_uint_eq(kv.value_size, strlen(value));
 	ck_assert_mem_eq(kv.value, value, strlen(value));
-	cluster_await_applied(frozen,
-			      conclave_revision(cluster_client(other)));
+	cluster_await_applied(frozen, conclave_revision(cluster_client(other)));
 }
 
 START_TEST(a_frozen_member_shows_nothing_stale_when_it_wakes)
@@ -293,15 +292,15 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_set_timeout(image, SUPPORT_TIMEOUT_S);
 	tcase_add_checked_fixture(image, set_up, NULL);
-	tcase_add_test(tests,
-		       a_put_on_each_is_read_on_each_with_mixed_engines);
+	tcase_add_test(tests, a_put_on_each_is_read_on_each_with_mixed_engines);
 	tcase_add_test(tests, a_put_on_each_is_read_on_each_with_io_uring);
 	tcase_add_test(tests, a_put_on_each_is_read_on_each_with_plain_engines);
 	tcase_add_test(tests, kills_of_leaders_leave_nothing_in_doubt);
 	tcase_add_test(tests, a_killed_follower_is_not_missed_and_catches_up);
 	tcase_add_test(tests, all_are_killed_at_once_and_nothing_is_lost);
 	tcase_add_test(tests, a_leader_that_is_told_to_stop_fails_no_write);
-	tcase_add_test(tests, a_frozen_member_shows_nothing_stale_when_it_wakes);
+	tcase_add_test(tests,
+		       a_frozen_member_shows_nothing_stale_when_it_wakes);
 	tcase_add_test(image, a_member_that_lags_gets_an_image);
 	suite_add_tcase(suite, tests);
 	suite_add_tcase(suite, image);
