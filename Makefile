@@ -254,7 +254,7 @@ $(foreach f,$(FLAVOURS),$(eval $(call flavour_rules,$f)))
 # A compiler that does not find a header says so in its own words; these two
 # say which package has it and which command installs it. `demo` and `test`
 # install first.
-setup_first = $(if $(filter demo,$(MAKECMDGOALS)),setup)
+setup_first = $(if $(filter demo demo-cluster,$(MAKECMDGOALS)),setup)
 
 build/headers: tests/setup | $(setup_first)
 	@CC='$(CC)' tests/setup --check build
@@ -367,6 +367,14 @@ mutate: release-units build/raft-scripts build/explore
 demo: setup $(call programs,release)
 	@tests/demo/run
 
+# One of three daemons leads; it is killed every EVERY seconds.
+DEMO_SECONDS = 60
+DEMO_EVERY = 6
+## demo-cluster: the same with three daemons: DEMO_SECONDS= DEMO_EVERY=
+.PHONY: demo-cluster
+demo-cluster: setup $(call programs,release)
+	@tests/demo/run --cluster --seconds $(DEMO_SECONDS) --every $(DEMO_EVERY)
+
 # What is installed: programs, the header as one file, the library made from
 # it, and the manual.
 MANUAL = $(wildcard docs/*.1 docs/*.3 docs/*.8)
@@ -433,6 +441,6 @@ clean:
 ## help: this list
 .PHONY: help
 help:
-	@sed -n 's/^## \([a-z]*\): /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^## \([a-z-]*\): /\1	/p' Makefile | expand -t 12
 
 -include $(wildcard $(foreach f,$(FLAVOURS),build/$f/*/*.d build/$f/*/*/*.d))
