@@ -32,8 +32,8 @@ static bool outbound_room(struct node *node, uint32_t size)
 		return false;
 	if (node->outbound)
 		wal_buffer_release(node->wal, node->outbound);
-	node->outbound = wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
-	return node->outbound != NULL;
+	node->outbound = record_buffer(node, size);
+	return node->outbound && room_left(node->outbound) >= size;
 }
 
 static bool place_room(struct node *node, uint32_t size)

@@ -114,7 +114,7 @@ static void rescue(struct node *node, const struct sealed *sealed)
 	if (batch->done || batch->buffer != node->buffer)
 		return;
 	if (!node->outbound && wal_buffers_free(node->wal) > BUFFERS_KEPT)
-		node->outbound = wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+		node->outbound = record_buffer(node, size);
 	if (!node->outbound ||
 	    node->outbound->room - node->outbound->used < size) {
 		batch_refuse(node, batch, CONCLAVE_ENOLEADER);

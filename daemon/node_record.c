@@ -27,11 +27,17 @@ static bool is_cluster(const struct node *node)
 	return node->options.peers_max > 0;
 }
 
+struct wal_buffer *record_buffer(struct node *node, uint32_t size)
+{
+	struct wal_buffer *buffer =
+		wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+
+	return buffer ? buffer : wal_buffer_open(node->wal, size);
+}
+
 bool record_room(struct node *node, uint32_t size, bool kept)
 {
 	uint32_t want = size + (kept ? 0 : RECORD_KEPT);
-	uint32_t hint =
-		node->buffer_last > NODE_BATCH_SIZE ? ENTRY_SIZE_MAX : want;
 
 	if (node->buffer && room_left(node->buffer) >= want)
 		return true;
@@ -42,7 +48,9 @@ bool record_room(struct node *node, uint32_t size, bool kept)
 		return false;
 	if (node->buffer)
 		wal_buffer_release(node->wal, node->buffer);
-	node->buffer = wal_buffer_open(node->wal, hint);
+	node->buffer = node->buffer_last > NODE_BATCH_SIZE
+			       ? record_buffer(node, want)
+			       : wal_buffer_open(node->wal, want);
 	return node->buffer && room_left(node->buffer) >= size;
 }
 

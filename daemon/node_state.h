@@ -459,6 +459,12 @@ void decide_turn(struct node *node);
 
 /* ---- node_record.c: the record buffer, and what was written ---- */
 
+/*
+ * A buffer that takes what comes: of the largest kind; where segments are too
+ * small for that, one with room for `size` bytes. NULL: none is free.
+ */
+struct wal_buffer *record_buffer(struct node *node, uint32_t size);
+
 /* An entry of `size` bytes fits the record buffer, which is opened if need
  * be; `kept`: also from the buffers kept for received entries. */
 bool record_room(struct node *node, uint32_t size, bool kept);
