@@ -499,7 +499,7 @@ bool machine_idle(uint32_t number)
 		return false;
 	/* Members go on talking: there is always something to hear. */
 	if (machine->member.known_count > 0)
-		return !machine->view.in_turn &&
+		return !machine->view.in_turn && !socket_busy(number) &&
 		       watch_is_quiet(machine->view.node) &&
 		       machine->view.node->read_count == 0;
 	return machine->view.state == MACHINE_ASLEEP && machine->idle &&

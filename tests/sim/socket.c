@@ -329,3 +329,11 @@ void socket_daemon_died(uint32_t machine)
 	}
 	posts_forget(machine);
 }
+
+bool socket_busy(uint32_t machine)
+{
+	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
+		if (is_served(&sockets[i], machine))
+			return true;
+	return false;
+}

@@ -73,5 +73,7 @@ void socket_wake(uint32_t machine, int handle);
 void socket_ring(uint32_t machine, int handle);
 void socket_expel(uint32_t machine, int handle);
 void socket_daemon_died(uint32_t machine);
+/* The daemon has a connection open. */
+bool socket_busy(uint32_t machine);
 
 #endif

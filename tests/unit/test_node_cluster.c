@@ -316,10 +316,46 @@ START_TEST(a_read_on_a_member_that_is_cut_off_waits)
 }
 END_TEST
 
+START_TEST(members_with_small_segments_forward)
+{
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		peer_put(&guests[i], 0, "k", "v");
+		cluster_await(&cluster, &guests[i], 0);
+		ck_assert_int_eq(status_of(&guests[i], 0), 0);
+	}
+	check_same();
+}
+END_TEST
+
+START_TEST(members_with_small_segments_go_on_behind_a_large_record)
+{
+	uint32_t i, k, round;
+
+	for (round = 0; round < 3; round++) {
+		/* While one record is written, the next becomes large. */
+		rig_stall(&cluster.rigs[leader]);
+		for (i = 0; i < 4; i++)
+			for (k = 0; k < 3; k++)
+				peer_put_size(&guests[k], i, "k", 50000);
+		cluster_turns(&cluster, 100);
+		rig_unstall(&cluster.rigs[leader]);
+		for (i = 0; i < 4; i++)
+			for (k = 0; k < 3; k++) {
+				cluster_await(&cluster, &guests[k], i);
+				ck_assert_int_eq(status_of(&guests[k], i), 0);
+			}
+	}
+	check_same();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("node_cluster");
 	TCase *tests = tcase_create("three members");
+	TCase *small = tcase_create("three members with small segments");
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -338,11 +374,13 @@ int main(void)
 	tcase_add_test(tests, readers_of_a_follower_share_a_round);
 	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
 	suite_add_tcase(suite, tests);
-	TCase *small = tcase_create("three members with small segments");
 
 	tcase_set_timeout(small, 120);
 	tcase_add_checked_fixture(small, set_up_small, tear_down);
 	tcase_add_test(small, segments_may_be_smaller_than_the_largest_entry);
+	tcase_add_test(small, members_with_small_segments_forward);
+	tcase_add_test(small,
+		       members_with_small_segments_go_on_behind_a_large_record);
 	suite_add_tcase(suite, small);
 	return run_suite(suite);
 }
