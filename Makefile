@@ -89,6 +89,11 @@ UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
 MEMORY_DISK = tests/unit/support_disk.c
 ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
 	$(shell grep -lE 'support_(disk|node|handle|cluster|crowd)\.h' $(UNIT) /dev/null))))
+# Who counts what is asked of the allocator: these, and bench.
+COUNTING := $(basename $(notdir $(if $(UNIT),\
+	$(shell grep -l 'count_malloc\.h' $(UNIT) /dev/null))))
+WRAP_MALLOC = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=aligned_alloc,--wrap=posix_memalign
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
@@ -194,7 +199,7 @@ $(call home,$(1))/bench: $$(call objects,$(1),$(BENCH) $(SUPPORT)) \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		-luring -lpthread -lm
+		$$(WRAP_MALLOC) -luring -lpthread -lm
 
 $(call home,$(1))/demo: $$(call objects,$(1),$(DEMO) $(SUPPORT)) \
 		build/$(1)/sources
@@ -233,6 +238,7 @@ $(addprefix build/$(1)/unit/,$(filter-out $(ON_MEMORY_DISK),\
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
+		$$(if $$(filter $$*,$(COUNTING)),$$(WRAP_MALLOC)) \
 		$$(CHECK_LIBS) -luring -lpthread -lm
 
 build/$(1)/integration/%: build/$(1)/tests/integration/%.o \

@@ -200,6 +200,32 @@ static void check_elected(struct world *world, const struct member *member)
 	}
 }
 
+/*
+ * Voters campaign, and nobody begins to by a configuration that it knows to
+ * be replaced. (It may learn that between asking first and asking for good.)
+ */
+static void check_campaign(struct world *world, const struct member *member)
+{
+	const struct raft *raft = member->raft;
+	const struct raft_log *log = &raft->log;
+	const struct ghost *conf = &world->facts[member->image.index].conf;
+
+	if (member->seen_role == RAFT_PRE_CANDIDATE ||
+	    (raft->role == member->seen_role &&
+	     raft->term == member->seen_term))
+		return;
+	if (!(((conf->voters | conf->outgoing) >> (raft->options.id - 1)) & 1))
+		check_fail(world, "%" PRIu64 " campaigns, but has no vote",
+			   raft->options.id);
+	for (uint64_t i = member->image.index + 1; i <= log->commit; i++)
+		if (i >= log->first &&
+		    ghost_is_change(raft_log_slot(log, i)->kind))
+			check_fail(world,
+				   "%" PRIu64 " campaigns, and the change at "
+				   "%" PRIu64 " is not applied",
+				   raft->options.id, i);
+}
+
 static void check_leader(struct world *world, const struct member *member)
 {
 	const struct raft *raft = member->raft;
@@ -304,11 +330,15 @@ void check_member(struct world *world, struct member *member)
 	if (raft->term < member->seen_term)
 		check_fail(world, "the term of %" PRIu64 " falls",
 			   raft->options.id);
+	if (raft->role != member->seen_role || raft->term != member->seen_term)
+		clock_steady(member);
 	check_log(world, member);
 	if (raft->role == RAFT_LEADER)
 		check_leader(world, member);
+	else if (raft->role != RAFT_FOLLOWER)
+		check_campaign(world, member);
 	check_commit(world, member);
-	promise_stable(world, member);
+	promise_believed(world, member);
 	check_conf(world, member);
 	member->seen_term = raft->term;
 	member->seen_last = raft->log.last;

@@ -15,11 +15,29 @@
 
 static const char payloads[WORLD_PAYLOADS];
 
+/* What a leader may not take: when it hands over, or is left out. */
+static void check_taken(struct world *world, const struct member *member,
+			uint64_t transferee)
+{
+	const struct ghost *conf = &world->facts[member->image.index].conf;
+	unsigned int all = conf->voters | conf->outgoing | conf->learners;
+	uint64_t id = member_id(world, member);
+
+	if (transferee != 0)
+		check_fail(world,
+			   "%" PRIu64 " takes a proposal while it hands over",
+			   id);
+	if (!((all >> (id - 1)) & 1))
+		check_fail(world,
+			   "%" PRIu64 " takes a proposal, but was removed", id);
+}
+
 void client_propose(struct world *world, struct member *member)
 {
 	static const uint32_t sizes[] = {0, 10, 100, 200, 200, 3000};
 	struct raft_entry entry = {.kind = ENTRY_NORMAL};
 	uint64_t payload = world->next_payload++;
+	uint64_t transferee = member->raft->transferee;
 	uint64_t index, term;
 	int err;
 
@@ -32,6 +50,8 @@ void client_propose(struct world *world, struct member *member)
 	/* Refused is refused for good: it may never stand in a log. */
 	if (err != 0)
 		world->refused[payload] = true;
+	else if (index != 0)
+		check_taken(world, member, transferee);
 	check_member(world, member);
 }
 
@@ -184,6 +204,7 @@ void client_transfer(struct world *world, struct member *member)
 
 	if (world_chance(world, 80))
 		to = pick(world, world->facts[world->commit].conf.voters);
+	clock_steady(member);
 	err = raft_transfer(member->raft, to);
 	if (err == 0)
 		world_say(world,

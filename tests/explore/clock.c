@@ -9,6 +9,7 @@
 #include "tests/explore/world.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 void clock_publish(struct member *member)
 {
@@ -58,6 +59,31 @@ static void check_holder(struct world *world, const struct member *member)
 			   id, member->page.commit, told);
 }
 
+void clock_steady(struct member *member)
+{
+	member->steady_since = member->raft->now;
+	memset(member->seen_match, 0, sizeof(member->seen_match));
+}
+
+/* CheckQuorum: who leads has heard a majority in two election timeouts. */
+static void check_heard(struct world *world, const struct member *member)
+{
+	const struct raft *raft = member->raft;
+	uint64_t span = 2 * (uint64_t)raft->options.election_ticks;
+	unsigned int heard = 1u << (raft->options.id - 1);
+
+	if (!raft->options.check_quorum || raft->now < span ||
+	    raft->now - member->steady_since <= span)
+		return;
+	for (unsigned int i = 0; i < world->count; i++)
+		if (member->heard[i] + span >= raft->now)
+			heard |= 1u << i;
+	if (!ghost_majority(&world->facts[member->image.index].conf, heard))
+		check_fail(world,
+			   "%" PRIu64 " leads on, and no majority answers",
+			   raft->options.id);
+}
+
 void clock_check(struct world *world)
 {
 	const struct member *holder = NULL;
@@ -66,7 +92,10 @@ void clock_check(struct world *world)
 	for (unsigned int i = 0; i < world->count; i++) {
 		const struct member *member = &world->members[i];
 
-		leaders += member->running && member->raft->role == RAFT_LEADER;
+		if (member->running && member->raft->role == RAFT_LEADER) {
+			leaders++;
+			check_heard(world, member);
+		}
 		if (!holds(member))
 			continue;
 		if (holder)

@@ -60,6 +60,7 @@ static void apply_one(struct world *world, struct member *member,
 		world->acknowledged = entry->index;
 	if (!ghost_is_change(entry->kind) || lie_about_apply(world))
 		return;
+	clock_steady(member);
 	if (raft_apply_conf(member->raft, entry, &member->image.conf) == 0)
 		world_say(world,
 			  "%" PRIu64 " applies the change at %" PRIu64
@@ -117,7 +118,10 @@ void member_start(struct world *world, struct member *member)
 	member->applying = member->saved.index;
 	member->running = true;
 	member->paused_until = 0;
+	member->untold = false;
 	member->ticks = 0;
+	memset(member->heard, 0, sizeof(member->heard));
+	member->steady_since = 0;
 	member->tick_due =
 		world->now + 1 + world_draw(world, world->shape.tick);
 	member->page = (struct page){0};
@@ -275,12 +279,22 @@ static void forget_writes(struct member *member, unsigned int count)
 		member->write_count * sizeof(member->writes[0]));
 }
 
+static void count_aba(struct world *world, const struct member *member,
+		      const struct raft_entry *entry)
+{
+	const struct raft_entry *now =
+		raft_entry_at(member->raft, entry->index);
+
+	if (entry->index >= member->raft->log.first &&
+	    (!now || now->term != entry->term))
+		world_reach(world, REACH_ABA);
+}
+
 /* The oldest write is durable; the core may hear of it with a later one. */
 static void complete_one(struct world *world, struct member *member, bool tell)
 {
 	const struct write *write = &member->writes[0];
 	uint64_t number = write->number, index = 0, term = 0;
-	const struct raft_entry *now;
 
 	write_out(world, member, write);
 	if (write->has_snapshot) {
@@ -288,14 +302,15 @@ static void complete_one(struct world *world, struct member *member, bool tell)
 		member->applying = member->image.index;
 	}
 	if (write->count > 0) {
-		index = write->entries[write->count - 1].index;
-		term = write->entries[write->count - 1].term;
-		now = raft_entry_at(member->raft, index);
-		if (index >= member->raft->log.first &&
-		    (!now || now->term != term))
-			world_reach(world, REACH_ABA);
+		const struct raft_entry *last =
+			&write->entries[write->count - 1];
+
+		index = last->index;
+		term = last->term;
+		count_aba(world, member, last);
 	}
 	forget_writes(member, 1);
+	member->untold = !tell;
 	if (!tell)
 		return;
 	raft_persisted(member->raft, number, index, term);

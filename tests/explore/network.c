@@ -18,6 +18,7 @@
 enum network_habits {
 	HABIT_DENIES =
 		15, /* per cent: an image that arrived is reported lost */
+	HABIT_SHORT = 2, /* per cent: an append arrives with less */
 	HABIT_MUCH_LATER = 4, /* election timeouts */
 };
 
@@ -109,11 +110,9 @@ static void post(struct world *world, struct parcel *parcel)
 	put(to, parcel);
 }
 
-static bool is_answer(const struct raft_message *message)
+static bool is_small(const struct raft_message *message)
 {
-	return message->type == RAFT_MSG_HEARTBEAT_REPLY ||
-	       message->type == RAFT_MSG_READ_INDEX_REPLY ||
-	       message->type == RAFT_MSG_VOTE_REPLY;
+	return message->entry_count == 0 && !message->snapshot;
 }
 
 /* Soon after the first, or when another leads. */
@@ -173,7 +172,7 @@ void network_send(struct world *world, struct member *member,
 			copy_of(message->snapshot, sizeof(*parcel.snapshot));
 	parcel.due = world->now + world_draw(world, world->weather.delay + 1u);
 	if (world_mille(world,
-			world->weather.twice * (is_answer(message) ? 4u : 1u)))
+			world->weather.twice * (is_small(message) ? 4u : 1u)))
 		post_twice(world, &parcel);
 	if (world_mille(world, world->weather.drop))
 		drop(world, &parcel);
@@ -202,6 +201,29 @@ static void count_delivery(struct world *world, const struct member *to,
 		world_reach(world, REACH_DEPOSED);
 }
 
+/*
+ * Its leader might as well have sent fewer entries: the last go, or the first,
+ * or all. The commit index stays.
+ */
+static void shorten(struct world *world, struct parcel *parcel)
+{
+	struct raft_message *message = &parcel->message;
+	uint32_t gone = 1 + (uint32_t)world_draw(world, message->entry_count);
+	const struct raft_entry *before = &parcel->entries[gone - 1];
+
+	world_reach(world, REACH_SHORT);
+	if (world_chance(world, 30)) {
+		message->log_index = before->index;
+		message->log_term = before->term;
+		memmove(parcel->entries, parcel->entries + gone,
+			(message->entry_count - gone) *
+				sizeof(*parcel->entries));
+	}
+	message->entry_count -= gone;
+	message->first_index =
+		message->entry_count > 0 ? message->log_index + 1 : 0;
+}
+
 static void hand_over(struct world *world, struct member *to,
 		      struct parcel *parcel)
 {
@@ -210,6 +232,9 @@ static void hand_over(struct world *world, struct member *to,
 	int err;
 
 	count_delivery(world, to, parcel);
+	if (message->type == RAFT_MSG_APPEND && message->entry_count > 0 &&
+	    world_chance(world, HABIT_SHORT))
+		shorten(world, parcel);
 	lie_about_message(world, to, parcel);
 	message->entries = parcel->entries;
 	message->snapshot = parcel->snapshot;
@@ -223,6 +248,9 @@ static void hand_over(struct world *world, struct member *to,
 			  message->term, message->log_term, message->log_index,
 			  message->entry_count, message->commit,
 			  parcel->copy ? ", again" : "");
+	to->heard[message->from - 1] = to->raft->now;
+	if (message->type == RAFT_MSG_TRANSFER)
+		clock_steady(to);
 	err = raft_receive(to->raft, message);
 	if (err == RAFT_EINVALID)
 		check_fail(world,
@@ -293,6 +321,17 @@ void network_heal(struct world *world)
 {
 	memset(world->severed, 0, sizeof(world->severed));
 	world_say(world, "the network is whole");
+}
+
+void network_isolate(struct world *world, const struct member *member)
+{
+	uint64_t at = member_id(world, member) - 1;
+
+	for (unsigned int i = 0; i < world->count; i++) {
+		world->severed[at][i] = true;
+		world->severed[i][at] = true;
+	}
+	world_say(world, "%" PRIu64 " is cut off", at + 1);
 }
 
 /* A few links fail, each in one direction. */

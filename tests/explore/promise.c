@@ -179,6 +179,38 @@ static void written_image(struct world *world, const struct member *member,
 			   id, image->index);
 }
 
+/*
+ * A second change comes after the first was applied somewhere, and with its
+ * entry comes a commit index that says so: whoever finds both on its disk
+ * must find that, too, or it could lead by the configuration before both.
+ */
+static void written_changes(struct world *world, const struct member *member,
+			    const struct write *write)
+{
+	uint64_t first = 0;
+
+	for (uint64_t i = write->hard.commit + 1; i < write->first; i++)
+		if (member_disk_term(member, i) != 0 &&
+		    i > member->saved.index &&
+		    ghost_is_change(member->log[i % WORLD_RING].kind))
+			first = i;
+	for (uint32_t i = 0; i < write->count; i++) {
+		const struct raft_entry *entry = &write->entries[i];
+
+		if (!ghost_is_change(entry->kind) ||
+		    entry->index <= write->hard.commit)
+			continue;
+		if (first != 0)
+			check_fail(world,
+				   "%" PRIu64 " writes the change at %" PRIu64
+				   ", not knowing that at %" PRIu64
+				   " for committed",
+				   member_id(world, member), entry->index,
+				   first);
+		first = entry->index;
+	}
+}
+
 void promise_written(struct world *world, struct member *member,
 		     const struct write *write)
 {
@@ -186,6 +218,7 @@ void promise_written(struct world *world, struct member *member,
 	uint64_t last = member->last;
 
 	written_hard(world, member, &write->hard);
+	written_changes(world, member, write);
 	if (write->has_snapshot) {
 		written_image(world, member, &write->snapshot);
 		last = write->snapshot.index;
@@ -214,18 +247,59 @@ void promise_written(struct world *world, struct member *member,
 			   id, write->hard.commit);
 }
 
-void promise_stable(struct world *world, const struct member *member)
+static void believed_of_self(struct world *world, const struct member *member)
 {
 	const struct raft_log *log = &member->raft->log;
-	uint64_t term;
 
-	if (log->incoming_set || log->stable < log->first)
-		return;
-	term = raft_log_slot(log, log->stable)->term;
-	if (!has(member, log->stable, term))
+	if (!log->incoming_set && log->stable >= log->first &&
+	    !has(member, log->stable, raft_log_slot(log, log->stable)->term))
 		check_fail(world,
 			   "%" PRIu64 " takes %" PRIu64
 			   " for durable, its disk has term %" PRIu64 " there",
 			   member_id(world, member), log->stable,
 			   member_disk_term(member, log->stable));
+	if (member->write_count == 0 && !member->untold &&
+	    member->raft->record_begin != member->raft->record_end)
+		check_fail(world,
+			   "%" PRIu64 " waits for a write, and there is none",
+			   member_id(world, member));
+}
+
+/* Whoever went on to a newer term may have dropped what it acknowledged. */
+static void believed_of(struct world *world, struct member *leader,
+			const struct raft_progress *progress)
+{
+	uint64_t *seen = &leader->seen_match[progress->id - 1];
+	const struct member *member = &world->members[progress->id - 1];
+	const struct raft_log *log = &leader->raft->log;
+	uint64_t term;
+
+	if (progress->match < *seen)
+		check_fail(world, "match of %" PRIu64 " falls", progress->id);
+	*seen = progress->match;
+	if (progress->match >= progress->next || progress->match > log->last)
+		check_fail(world,
+			   "match %" PRIu64 ", next %" PRIu64 " of %" PRIu64
+			   " are mixed up",
+			   progress->match, progress->next, progress->id);
+	if (progress->match == 0 || member->hard.term != leader->raft->term ||
+	    !raft_log_term(log, progress->match, &term))
+		return;
+	if (!has(member, progress->match, term))
+		check_fail(world,
+			   "%" PRIu64 " believes that %" PRIu64 " has %" PRIu64
+			   " on disk",
+			   member_id(world, leader), progress->id,
+			   progress->match);
+}
+
+void promise_believed(struct world *world, struct member *member)
+{
+	const struct raft *raft = member->raft;
+
+	believed_of_self(world, member);
+	if (raft->role != RAFT_LEADER)
+		return;
+	for (unsigned int i = 0; i < raft->progress_count; i++)
+		believed_of(world, member, &raft->progress[raft->order[i]]);
 }

@@ -42,6 +42,7 @@ static const char *const names[REACH_COUNT] = {
 	[REACH_DROP] = "messages dropped",
 	[REACH_TWICE] = "messages that came twice",
 	[REACH_REORDER] = "messages overtaken",
+	[REACH_SHORT] = "appends that arrived with less",
 	[REACH_DEPOSED] = "old answers to a leader that was replaced",
 	[REACH_STALE] = "messages of an older term",
 	[REACH_DEEP] = "writes behind other writes",

@@ -62,6 +62,13 @@ static const struct weather kinds[] = {
 	 .propose = 300, .read = 250,
 	 .ready = 950, .disk = 750, .apply = 700, .compact = 10,
 	 .drop = 5, .twice = 60, .delay = 1200},
+	{.name = "factions", /* now with these, now with those */
+	 .crash = 4, .pause = 5, .stall = 40, .part = 45, .heal = 5,
+	 .restart = 200,
+	 .change = 4, .transfer = 8, .oddity = 10,
+	 .propose = 700, .read = 150,
+	 .ready = 950, .disk = 850, .apply = 700, .compact = 10,
+	 .drop = 2, .twice = 30, .delay = 500},
 	{.name = "swift", /* everything takes less than a tick */
 	 .crash = 20, .pause = 15, .stall = 10, .part = 30, .heal = 40, .restart = 600,
 	 .change = 10, .transfer = 25, .oddity = 5,
@@ -83,16 +90,16 @@ static uint16_t pulse(struct world *world, uint16_t usual)
 	return (uint16_t)(usual - world_draw(world, usual / 4 + 1));
 }
 
+/* As fast or as slow as a clock may be, or now so, now so. */
 static void draw_paces(struct world *world)
 {
 	uint64_t tick = world->shape.tick;
+	const uint64_t paces[] = {tick, tick * 10 / 9, 0};
+	unsigned int kinds_of_pace = world_chance(world, 50) ? 2 : 3;
 
-	for (unsigned int i = 0; i < world->count; i++) {
-		/* As fast or as slow as it may be, or now so, now so. */
-		const uint64_t paces[] = {tick, tick * 10 / 9, 0};
-
-		world->members[i].pace = paces[world_draw(world, 3)];
-	}
+	for (unsigned int i = 0; i < world->count; i++)
+		world->members[i].pace =
+			paces[world_draw(world, kinds_of_pace)];
 }
 
 static void turn_weather(struct world *world)
@@ -229,88 +236,6 @@ static void live(struct world *world, struct member *member)
 		shell_turn(world, member);
 }
 
-/* So many election timeouts at most, to end in the middle of one. */
-static uint64_t after_timeouts(struct world *world, unsigned int least,
-			       unsigned int most)
-{
-	uint64_t timeout = (uint64_t)world->shape.options.election_ticks *
-			   world->shape.tick;
-
-	return world->now + least * timeout +
-	       world_draw(world, (most - least) * timeout);
-}
-
-static void pause_one(struct world *world, struct member *member)
-{
-	member->paused_until = after_timeouts(world, 0, 3);
-	world_reach(world, REACH_PAUSE);
-	world_say(world, "%" PRIu64 " pauses", member_id(world, member));
-}
-
-static void stall_disk(struct world *world, struct member *member,
-		       unsigned int least)
-{
-	member->stalled_until = after_timeouts(world, least, 4);
-	world_reach(world, REACH_SLOW_DISK);
-	world_say(world, "the disk of %" PRIu64 " stalls",
-		  member_id(world, member));
-}
-
-/* Leaders that nobody hears, with a disk that makes them wait, go on. */
-static void part(struct world *world)
-{
-	struct member *leader = world_leader(world);
-
-	network_part(world);
-	if (leader && world_chance(world, 30))
-		stall_disk(world, leader, 2);
-}
-
-/* The lights go out; or a hand restarts all but one, which hangs perhaps. */
-static void crash_many(struct world *world)
-{
-	bool at_once = world_chance(world, 60);
-	struct member *spared = NULL;
-
-	if (at_once)
-		spared = world_chance(world, 70) ? world_leader(world)
-						 : world_any(world);
-	if (spared && world_chance(world, 60))
-		pause_one(world, spared);
-	for (unsigned int i = 0; i < world->count; i++) {
-		struct member *member = &world->members[i];
-
-		if (member == spared || !member->running)
-			continue;
-		member_crash(world, member);
-		if (at_once)
-			member_start(world, member);
-	}
-}
-
-static void break_something(struct world *world)
-{
-	const struct weather *weather = &world->weather;
-	struct member *leader = world_leader(world);
-	struct member *member = world_any(world);
-
-	/* It hurts most where something is going on. */
-	if (leader && world_chance(world, 30))
-		member = leader;
-	if (world_mille(world, weather->crash) && member->running)
-		member_crash(world, member);
-	if (world_mille(world, weather->pause) && member->running)
-		pause_one(world, member);
-	if (world_mille(world, weather->stall))
-		stall_disk(world, member, 0);
-	if (world_mille(world, weather->part))
-		part(world);
-	if (world_mille(world, weather->heal))
-		network_heal(world);
-	if (world_mille(world, weather->crash / 4u))
-		crash_many(world);
-}
-
 static bool listens(const struct world *world, const struct member *member)
 {
 	return member->running && member->paused_until <= world->now;
@@ -393,9 +318,9 @@ void weather_step(struct world *world)
 	unsigned int stride = world_chance(world, 50) ? 1 : world->count - 1;
 
 	world->now += WORLD_STEP;
-	if (world->step >= world->weather_ends)
+	if (world->step >= world->weather_ends && world->raid_at == 0)
 		turn_weather(world);
-	break_something(world);
+	fault_strike(world);
 	for (unsigned int i = 0; i < world->count && !world->failed; i++) {
 		live(world, &world->members[begin]);
 		begin = (begin + stride) % world->count;

@@ -101,15 +101,17 @@ static void draw_limits(struct world *world, struct raft_options *options)
 
 static void draw_shape(struct world *world)
 {
-	static const uint64_t election[] = {6, 10, 11, 11, 20};
+	static const uint64_t election[] = {6, 10, 10, 11, 11, 11, 20, 30};
 	static const uint64_t ticks[] = {900, 1350, 1800, 2700};
 	static const uint64_t depths[] = {1, 2, 8, WORLD_WRITES_MAX};
 	struct shape *shape = &world->shape;
 	struct raft_options *options = &shape->options;
 
 	draw_limits(world, options);
-	options->election_ticks = (uint32_t)one_of(world, election, 5);
+	options->election_ticks = (uint32_t)one_of(world, election, 8);
 	options->heartbeat_ticks = 1 + (uint32_t)world_draw(world, 2);
+	if (world_chance(world, 15))
+		options->heartbeat_ticks = options->election_ticks / 3;
 	options->lease = world_chance(world, 50);
 	options->pre_vote = world_chance(world, 60);
 	options->check_quorum = options->lease || world_chance(world, 30);

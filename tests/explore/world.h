@@ -12,6 +12,7 @@
  *   member.c   a member's shell: its turns, its disk, its state machine
  *   network.c  messages on their way
  *   client.c   proposals, changes of membership, reads
+ *   fault.c    what breaks
  *   weather.c  which faults come when; one step
  *   settle.c   faults stop: progress must return
  *   check.c    logs, leaders, commits; promise.c what was told and written;
@@ -129,6 +130,8 @@ struct member {
 	uint64_t ticks; /* of its clock, since the core's birth */
 	uint64_t pace; /* time between ticks now; 0: it wavers */
 	uint64_t paused_until;
+	uint64_t heard[WORLD_MEMBERS_MAX]; /* tick of the last message */
+	uint64_t steady_since; /* tick: its role, voters, plans are as now */
 
 	/* Disk. */
 	uint64_t stalled_until;
@@ -138,6 +141,7 @@ struct member {
 	uint64_t last;
 	struct write writes[WORLD_WRITES_MAX]; /* on their way, oldest first */
 	unsigned int write_count;
+	bool untold; /* some are durable, and the core has not heard */
 
 	/* State machine. */
 	struct raft_snapshot image;
@@ -150,6 +154,7 @@ struct member {
 	uint64_t seen_term;
 	uint64_t seen_last;
 	uint8_t seen_role;
+	uint64_t seen_match[WORLD_MEMBERS_MAX]; /* while it is steady */
 	struct shade shades[WORLD_RING];
 
 	struct parcel inbox[WORLD_INBOX_ROOM];
@@ -189,6 +194,8 @@ struct world {
 	struct shape shape;
 	struct weather weather;
 	uint64_t weather_ends;
+	uint64_t raid_at; /* 0: none is planned */
+	uint16_t raid_spares; /* members that it leaves alone */
 	struct member members[WORLD_MEMBERS_MAX];
 	bool severed[WORLD_MEMBERS_MAX][WORLD_MEMBERS_MAX];
 	uint64_t serial;
@@ -266,6 +273,7 @@ void network_send(struct world *world, struct member *member,
 void network_deliver(struct world *world, struct member *member);
 void network_part(struct world *world);
 void network_heal(struct world *world);
+void network_isolate(struct world *world, const struct member *member);
 void network_forget(struct member *member);
 
 /* client.c */
@@ -275,6 +283,9 @@ void client_read(struct world *world, struct member *member);
 void client_transfer(struct world *world, struct member *member);
 /* Whether this payload was refused when it was proposed. */
 bool client_refused(const struct world *world, const void *data);
+
+/* fault.c */
+void fault_strike(struct world *world);
 
 /* weather.c */
 void weather_step(struct world *world);
@@ -298,8 +309,8 @@ void promise_sent(struct world *world, struct member *member,
 		  const struct raft_message *message);
 void promise_written(struct world *world, struct member *member,
 		     const struct write *write);
-/* What the core believes of its disk. */
-void promise_stable(struct world *world, const struct member *member);
+/* What the core believes of its disk, and a leader of all disks. */
+void promise_believed(struct world *world, struct member *member);
 /* Whether majorities of both halves told it that they vote for it. */
 bool promise_elected(const struct world *world, const struct member *member);
 /* Whether both halves' majorities have (index, term) on disk. */
@@ -319,6 +330,8 @@ bool ghost_majority(const struct ghost *ghost, unsigned int members);
 /* What the shell shows before its messages leave. */
 void clock_publish(struct member *member);
 void clock_check(struct world *world);
+/* Its role, its configuration or its plans to hand over just changed. */
+void clock_steady(struct member *member);
 void clock_read(struct world *world, struct member *member,
 		const struct raft_read *read);
 

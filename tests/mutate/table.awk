@@ -1,9 +1,9 @@
 # Reads a table of faults (its form is at the head of tests/mutate/run) and
 # the sources that it names.
 #
-#	awk -f table.awk -v task=list TABLE	number, file and name of each
-#	awk -f table.awk -v task=check TABLE	complains of what does not match
-#	awk -f table.awk -v task=apply -v number=N TABLE	the source with fault N
+#	awk -f table.awk -v task=list TABLE...	number, file, name, and by whom
+#	awk -f table.awk -v task=check TABLE...	complains of what does not match
+#	awk -f table.awk -v task=apply -v number=N TABLE...	the source with fault N
 #
 # Any white space in a pattern stands for any in the source.
 
@@ -83,7 +83,7 @@ function end_of_fault(    text)
 	if (pattern == "")
 		complain("no line begins with -")
 	else if (task == "list")
-		printf "%d\t%s\t%s\n", faults, file, head
+		printf "%d\t%s\t%s\t%s\n", faults, file, head, how
 	else if (task == "check")
 		faulty()
 	else if (task == "apply" && faults == number)
@@ -115,6 +115,10 @@ function rest_of_line(text)
 		rest_of_line($0)
 	next
 }
+/^\?/ {
+	how = rest_of_line($0)
+	next
+}
 head != "" && pattern == "" {
 	head = head " " $0
 	next
@@ -123,7 +127,7 @@ head != "" && pattern == "" {
 	end_of_fault()
 	head = $0
 	head_line = FNR
-	pattern = ""
+	pattern = how = ""
 	replacement = ""
 	scope = head
 	sub(/:.*/, "", scope)

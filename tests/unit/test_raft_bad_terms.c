@@ -51,7 +51,7 @@ static uint8_t answer_to_older(uint8_t type)
 	if (type == RAFT_MSG_PRE_VOTE)
 		return RAFT_MSG_PRE_VOTE_REPLY;
 	if (type == RAFT_MSG_VOTE)
-		return RAFT_MSG_VOTE_REPLY;
+		return one.options.silent_votes ? 0 : RAFT_MSG_VOTE_REPLY;
 	if (told && (type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT))
 		return RAFT_MSG_APPEND_REPLY;
 	return 0;
@@ -104,6 +104,13 @@ static void give_all_older(void)
 
 START_TEST(an_older_term_has_no_effect)
 {
+	give_all_older();
+}
+END_TEST
+
+START_TEST(an_older_vote_is_not_answered_where_votes_are_silent)
+{
+	one.options.silent_votes = true;
 	give_all_older();
 }
 END_TEST
@@ -337,6 +344,8 @@ END_TEST
 static void add_tests(TCase *all)
 {
 	tcase_add_test(all, an_older_term_has_no_effect);
+	tcase_add_test(all,
+		       an_older_vote_is_not_answered_where_votes_are_silent);
 	tcase_add_test(
 		all,
 		an_older_leader_is_told_of_the_term_where_leaders_may_be_deaf);

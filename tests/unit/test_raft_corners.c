@@ -57,6 +57,36 @@ START_TEST(a_leader_learns_of_commits_from_answers_alone)
 }
 END_TEST
 
+/* It campaigns, knowing of one commit; a refusal tells it of two. */
+static void exchange_commits(bool silent, uint64_t asked, uint64_t learnt)
+{
+	core_release(&one);
+	core_init(&one, 1, 3);
+	core_load(&one, (const uint64_t[]){1, 1, 0});
+	one.hard.commit = 1;
+	one.options.silent_votes = silent;
+	core_start(&one);
+	ck_assert_int_eq(raft_campaign(one.raft), 0);
+	core_settle(&one);
+	ck_assert_uint_eq(core_message(&one, RAFT_MSG_VOTE, 2)->commit, asked);
+	ck_assert_uint_eq(core_message(&one, RAFT_MSG_VOTE, 2)->commit_term,
+			  asked);
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_VOTE_REPLY,
+					      .from = 3,
+					      .term = 2,
+					      .reject = true,
+					      .commit = 2,
+					      .commit_term = 1});
+	ck_assert_uint_eq(status()->commit, learnt);
+}
+
+START_TEST(votes_tell_what_is_committed_unless_they_are_silent)
+{
+	exchange_commits(false, 1, 2);
+	exchange_commits(true, 0, 1);
+}
+END_TEST
+
 START_TEST(a_vote_counts_once_and_the_first_word_stands)
 {
 	core_init(&one, 1, 5);
@@ -353,6 +383,8 @@ END_TEST
 static void add_tests(TCase *all)
 {
 	tcase_add_test(all, a_leader_learns_of_commits_from_answers_alone);
+	tcase_add_test(all,
+		       votes_tell_what_is_committed_unless_they_are_silent);
 	tcase_add_test(all, a_vote_counts_once_and_the_first_word_stands);
 	tcase_add_test(all,
 		       entries_that_change_no_membership_hold_no_campaign_up);
