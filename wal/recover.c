@@ -2,7 +2,7 @@
  * Recovery: where the log ends, decided by evidence.
  *
  * The records are read in order, segment by segment. Where the next one is
- * not found intact there are four cases:
+ * not found intact there are five cases:
  *
  *   clean    Nothing of this segment's use stands there, and nothing of it
  *            behind: the segment ends here. If it is the last one, so does
@@ -18,6 +18,8 @@
  *            when no power was lost. Nothing is dropped silently.
  *   lost     Damaged, but accept_tail_loss says to go on: all from here on is
  *            overwritten with zeros, so that no evidence of it remains.
+ *   missed   Damaged, but tolerate_damage says that other members have it: see
+ *            wal/repair.c.
  *
  * Stale records of an earlier use of a segment have another salt, and are as
  * good as zeros.
