@@ -100,6 +100,16 @@ static int fail_listen(struct member *member, const char *what, int error)
 	return MEMBER_OTHER;
 }
 
+/* A name may have addresses of both kinds; most write the older one. */
+static const struct address *choose(const struct address *found, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (found[i].where.ss_family == AF_INET)
+			return &found[i];
+	}
+	return &found[0];
+}
+
 static int open_listener(struct member *member)
 {
 	struct address found[ADDRESS_FOUND_MAX];
@@ -110,9 +120,10 @@ static int open_listener(struct member *member)
 		return MEMBER_STOPPED;
 	int result = address_split(member->config->peer_listen, &parts);
 	assert(result == 0);
-	if (address_look_up(&parts, found) <= 0)
+	int count = address_look_up(&parts, found);
+	if (count <= 0)
 		return fail_listen(member, "look up the name", 0);
-	result = listen_at(&found[0], &what);
+	result = listen_at(choose(found, count), &what);
 	if (result < 0)
 		return fail_listen(member, what, result);
 	member->peer_listener = result;
