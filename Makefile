@@ -88,7 +88,7 @@ UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
 # A disk in memory, in the place of wal/disk*.c, for tests that include it.
 MEMORY_DISK = tests/unit/support_disk.c
 ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
-	$(shell grep -lE 'support_(disk|node|handle|cluster)\.h' $(UNIT) /dev/null))))
+	$(shell grep -lE 'support_(disk|node|handle|cluster|crowd)\.h' $(UNIT) /dev/null))))
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
@@ -284,10 +284,12 @@ test:
 
 SEED = 1
 STEPS = 100000
-## sim: replay one simulated history: SEED= STEPS=
+MEMBERS =
+## sim: replay one simulated history: SEED= STEPS= MEMBERS=
 .PHONY: sim
 sim: build/sim
-	build/sim --seed $(SEED) --steps $(STEPS)
+	build/sim --seed $(SEED) --steps $(STEPS) \
+		$(if $(MEMBERS),--members $(MEMBERS))
 
 ## clang: build everything with clang
 .PHONY: clang

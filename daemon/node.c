@@ -238,7 +238,8 @@ static void tick(struct node *node)
 	    node->now_ns > node->tick_due_ns + CATCH_UP_TICKS * tick_ns)
 		node->tick_due_ns = node->now_ns;
 	while (node->now_ns >= node->tick_due_ns) {
-		raft_tick(node->raft);
+		if (node->drain != DRAIN_DEAF)
+			raft_tick(node->raft);
 		wal_tick(node->wal);
 		watch_disk(node);
 		node->tick_due_ns += tick_ns;
@@ -285,6 +286,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 {
 	node->now_ns = now_ns;
 	node->work = 0;
+	wal_clock(node->wal, now_ns);
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
@@ -298,6 +300,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);
+	drain_turn(node);
 	if (node->work)
 		show(node);
 	show_gauges(node);
@@ -322,7 +325,9 @@ void node_awake(struct node *node)
 
 uint64_t node_next_ns(const struct node *node)
 {
-	return node->tick_due_ns;
+	uint64_t wal_ns = wal_next_ns(node->wal);
+
+	return wal_ns < node->tick_due_ns ? wal_ns : node->tick_due_ns;
 }
 
 static void fill_event(const struct node *node, const struct handle *handle,
@@ -391,18 +396,4 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 bool node_is_removed(const struct node *node)
 {
 	return node->removed;
-}
-
-void node_drain(struct node *node)
-{
-	node->draining = true;
-	if (node->snapshotting)
-		work_give_up_image(node);
-}
-
-bool node_drained(const struct node *node)
-{
-	return node->draining && node->request_head == node->request_tail &&
-	       !node->sealed_count && !node->open.entry && !node->read_count &&
-	       wal_idle(node->wal);
 }

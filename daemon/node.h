@@ -230,7 +230,8 @@ bool node_next_event(struct node *node, struct node_event *ret_event);
 
 /*
  * A clean stop: proposals are no longer taken from the rings; true when all
- * that was taken is answered and the log is idle.
+ * that was taken is answered, another member leads, if one can, and the log is
+ * idle. From then on members are not heard any more.
  */
 void node_drain(struct node *node);
 bool node_drained(const struct node *node);

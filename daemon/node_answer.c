@@ -59,9 +59,18 @@ static uint32_t flags_of(struct node *node, const struct node_member *member)
 		flags |= CV_MEMBER_LEADER;
 	if (member->id == node->options.member)
 		flags |= CV_MEMBER_SELF;
+	if (node_was_removed(node, member->id))
+		flags |= CV_MEMBER_REMOVED;
 	if (peer && peer->lanes[NODE_CONTROL].up && peer->lanes[NODE_BULK].up)
 		flags |= CV_MEMBER_LINKED;
 	return flags;
+}
+
+static bool is_leaving(struct node *node, uint64_t id)
+{
+	const struct peer *peer = peer_find(node, id);
+
+	return peer && peer->leaving;
 }
 
 static void tell_members(struct node *node, const struct handle *handle,
@@ -82,6 +91,9 @@ static void tell_members(struct node *node, const struct handle *handle,
 			.address_size = size,
 		};
 
+		if (is_leaving(node, members[i].id))
+			continue;
+		slot->aux++;
 		slot->reply_size += whole;
 		if (slot->reply_size > head->reply_size)
 			continue;
@@ -92,7 +104,6 @@ static void tell_members(struct node *node, const struct handle *handle,
 		memcpy(at + sizeof(member), members[i].address, size);
 		at += whole;
 	}
-	slot->aux = count;
 	if (slot->reply_size > head->reply_size)
 		slot->status = CONCLAVE_ETOOSMALL;
 }

@@ -32,7 +32,7 @@ static bool outbound_room(struct node *node, uint32_t size)
 		return false;
 	if (node->outbound)
 		wal_buffer_release(node->wal, node->outbound);
-	node->outbound = wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
+	node->outbound = record_open_large(node, size);
 	return node->outbound != NULL;
 }
 
@@ -262,6 +262,8 @@ void batch_done(struct node *node, struct batch *batch)
 	assert(!batch->done);
 	assert(node->pending_size >= entry_size(batch->size));
 	batch->done = true;
+	if (batch->kind == ENTRY_CONF_V2 && !batch->count)
+		node->telling = false;
 	node->pending_size -= entry_size(batch->size);
 	wal_buffer_release(node->wal, batch->buffer);
 	batch->buffer = NULL;

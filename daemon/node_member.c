@@ -16,6 +16,7 @@
 #include "raft/conf.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <string.h>
 
 enum {
@@ -207,8 +208,9 @@ static void tell_address(struct node *node, const struct node_member *member)
 	if (member_payload(&head, (const uint8_t *)member->address, &op, NULL,
 			   payload, &size))
 		return;
+	node->tell_ns = node->now_ns + node->options.tick_ns;
 	if (batch_own(node, ENTRY_CONF_V2, payload, size, -1))
-		node->telling = node->supplied + 1;
+		node->telling = true;
 }
 
 void member_tell_addresses(struct node *node)
@@ -216,7 +218,7 @@ void member_tell_addresses(struct node *node)
 	struct raft_status raft;
 	uint32_t i;
 
-	if (!node_leads(node) || node->telling > node->applied)
+	if (!node_leads(node) || node->telling || node->now_ns < node->tell_ns)
 		return;
 	raft_status(node->raft, &raft);
 	for (i = 0; i < node->options.member_count; i++) {
@@ -230,20 +232,55 @@ void member_tell_addresses(struct node *node)
 	}
 }
 
+/* ---- what fits ---- */
+
+static bool one_fits(const struct raft_conf_state *conf,
+		     const struct raft_conf_change *one)
+{
+	switch (one->type) {
+	case RAFT_ADD_LEARNER:
+		return !peer_in_conf(conf, one->id);
+	case RAFT_ADD_VOTER:
+		return raft_conf_has(conf->learners, conf->learner_count,
+				     one->id);
+	default:
+		return peer_in_conf(conf, one->id);
+	}
+}
+
+/*
+ * The configuration after these changes, if they fit it: more than Raft asks
+ * for, who would make a learner of a voter that is added again.
+ */
+static bool change_conf(struct raft_conf_state *conf,
+			const struct raft_conf_changes *changes)
+{
+	struct raft_conf_fresh fresh;
+	uint8_t i;
+
+	for (i = 0; i < changes->count; i++)
+		if (!one_fits(conf, &changes->changes[i]))
+			return false;
+	return raft_conf_change(conf, changes, &fresh) == RAFT_CONF_OK;
+}
+
 /* ---- the leader's judgement ---- */
 
-static bool is_active(const struct node *node, uint64_t id)
+/* Raft's own note of who answers begins anew with each election timeout. */
+static bool is_active(struct node *node, uint64_t id)
 {
-	struct raft_peer_status peer;
+	uint64_t patience =
+		node->options.tick_ns * node->options.election_ticks;
+	const struct peer *peer = peer_find(node, id);
 
 	if (id == node->options.member)
 		return true;
-	return raft_peer_status(node->raft, id, &peer) && peer.active;
+	return peer && peer->heard_ns &&
+	       node->now_ns - peer->heard_ns < patience;
 }
 
 /* A majority of the voters answers. */
-static bool has_quorum(const struct node *node, const uint64_t *ids,
-		       uint8_t count)
+static bool has_quorum(struct node *node, const uint64_t *ids, uint8_t count)
 {
 	uint8_t i, active = 0;
 
@@ -257,27 +294,29 @@ static bool is_caught_up(const struct node *node, uint64_t id, uint64_t last)
 	struct raft_peer_status peer;
 
 	return raft_peer_status(node->raft, id, &peer) &&
-	       peer.match >= last / 10 * CAUGHT_UP_TENTHS;
+	       peer.match * 10 >= last * CAUGHT_UP_TENTHS;
 }
 
-bool member_may(const struct node *node, const uint8_t *entry, uint32_t size)
+int member_may(struct node *node, const uint8_t *entry, uint32_t size)
 {
 	struct raft_conf_changes changes;
-	struct raft_conf_fresh fresh;
 	struct raft_status raft;
 	uint8_t i;
 
 	raft_status(node->raft, &raft);
+	if (raft.pending_conf > raft.applied || raft.conf.outgoing_count)
+		return -EAGAIN;
 	if (raft_conf_decode(ENTRY_CONF_V2, entry_payload(entry), size,
 			     &changes))
-		return false;
+		return CONCLAVE_EMEMBERSHIP;
 	for (i = 0; i < changes.count; i++)
 		if (changes.changes[i].type == RAFT_ADD_VOTER &&
 		    !is_caught_up(node, changes.changes[i].id, raft.last_index))
-			return false;
-	if (raft_conf_change(&raft.conf, &changes, &fresh) != RAFT_CONF_OK)
-		return false;
-	return has_quorum(node, raft.conf.voters, raft.conf.voter_count);
+			return CONCLAVE_EMEMBERSHIP;
+	if (!change_conf(&raft.conf, &changes) ||
+	    !has_quorum(node, raft.conf.voters, raft.conf.voter_count))
+		return CONCLAVE_EMEMBERSHIP;
+	return 0;
 }
 
 /* ---- applying ---- */
@@ -290,7 +329,6 @@ static bool is_conf(const struct raft_entry *entry)
 void member_apply_begin(struct node *node, const struct raft_entry *entry)
 {
 	struct raft_conf_changes changes;
-	struct raft_conf_fresh fresh;
 	struct raft_status raft;
 
 	if (!is_conf(entry) || !entry->size)
@@ -298,7 +336,7 @@ void member_apply_begin(struct node *node, const struct raft_entry *entry)
 	raft_status(node->raft, &raft);
 	if (raft_conf_decode(entry->kind, entry_payload(entry->data),
 			     entry->size, &changes) ||
-	    raft_conf_change(&raft.conf, &changes, &fresh) != RAFT_CONF_OK)
+	    !change_conf(&raft.conf, &changes))
 		store_apply_refuse(node->store, CONCLAVE_EMEMBERSHIP);
 }
 

@@ -61,7 +61,28 @@ static void forget(struct node *node, struct peer *peer)
 	peer_end_fetch(node, peer);
 	peer->image_sent = false;
 	peer->unreachable = false;
+	peer->leaving = false;
+	peer->heard_ns = 0;
 	peer->id = 0;
+}
+
+/* Who is a member no more is still sent what says so, for a while. */
+static void leave(struct node *node, struct peer *peer, bool leaving)
+{
+	if (leaving && !peer->leaving)
+		peer->leave_ns = node->now_ns;
+	peer->leaving = leaving;
+}
+
+static void forget_who_left(struct node *node, struct peer *peer)
+{
+	uint64_t patience =
+		node->options.tick_ns * node->options.election_ticks;
+
+	if (!peer->leaving || node->now_ns - peer->leave_ns < patience)
+		return;
+	forget(node, peer);
+	node->members_change++;
 }
 
 static struct peer *remember(struct node *node, uint64_t id)
@@ -97,6 +118,26 @@ bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id)
 	       has(conf->learners_next, conf->learner_next_count, id);
 }
 
+static bool all_in_conf(const struct raft_conf_state *of, const uint64_t *ids,
+			uint8_t count)
+{
+	uint8_t i;
+
+	for (i = 0; i < count; i++)
+		if (!peer_in_conf(of, ids[i]))
+			return false;
+	return true;
+}
+
+bool peer_all_in_conf(const struct raft_conf_state *of,
+		      const struct raft_conf_state *conf)
+{
+	return all_in_conf(of, conf->voters, conf->voter_count) &&
+	       all_in_conf(of, conf->outgoing, conf->outgoing_count) &&
+	       all_in_conf(of, conf->learners, conf->learner_count) &&
+	       all_in_conf(of, conf->learners_next, conf->learner_next_count);
+}
+
 static void remember_all(struct node *node, const uint64_t *ids, uint8_t count)
 {
 	uint8_t i;
@@ -115,7 +156,8 @@ void peer_follow_conf(struct node *node)
 	node->members_change++;
 	if (peer_in_conf(&raft.conf, node->options.member))
 		node->was_member = true;
-	else if (node->was_member)
+	else if (node->was_member ||
+		 node_was_removed(node, node->options.member))
 		node->removed = true;
 	/* Who joins knows no configuration yet, but some addresses. */
 	if (!raft.conf.voter_count) {
@@ -124,9 +166,9 @@ void peer_follow_conf(struct node *node)
 		return;
 	}
 	for (i = 0; i < node->options.peers_max; i++)
-		if (node->peers[i].id &&
-		    !peer_in_conf(&raft.conf, node->peers[i].id))
-			forget(node, &node->peers[i]);
+		if (node->peers[i].id)
+			leave(node, &node->peers[i],
+			      !peer_in_conf(&raft.conf, node->peers[i].id));
 	remember_all(node, raft.conf.voters, raft.conf.voter_count);
 	remember_all(node, raft.conf.outgoing, raft.conf.outgoing_count);
 	remember_all(node, raft.conf.learners, raft.conf.learner_count);
@@ -237,6 +279,8 @@ void peer_turn(struct node *node)
 	for (i = 0; i < node->options.peers_max; i++) {
 		struct peer *peer = &node->peers[i];
 
+		if (peer->id)
+			forget_who_left(node, peer);
 		if (!peer->id || !peer->unreachable)
 			continue;
 		peer->unreachable = false;

@@ -104,6 +104,43 @@ static void drop(struct node *node, const struct sealed *sealed, int32_t status)
 		retry_later(node, sealed->position);
 }
 
+/* What was sealed and never proposed moves out of the record; or is refused. */
+static void rescue(struct node *node, const struct sealed *sealed)
+{
+	struct batch *batch = node_batch(node, sealed->position);
+	uint32_t size = entry_size(sealed->size);
+	uint8_t *to;
+
+	if (batch->done || batch->buffer != node->buffer)
+		return;
+	if (!node->outbound && wal_buffers_free(node->wal) > BUFFERS_KEPT)
+		node->outbound = record_open_large(node, size);
+	if (!node->outbound ||
+	    node->outbound->room - node->outbound->used < size) {
+		batch_refuse(node, batch, CONCLAVE_ENOLEADER);
+		return;
+	}
+	to = node->outbound->payload + node->outbound->used;
+	memcpy(to, batch->entry, size);
+	node->outbound->used += size;
+	wal_buffer_hold(node->wal, node->outbound);
+	wal_buffer_release(node->wal, batch->buffer);
+	batch->buffer = node->outbound;
+	batch->entry = to;
+}
+
+/* Not now: another change of membership must be applied first. */
+static void put_off(struct node *node, const struct sealed *sealed)
+{
+	if (!sealed->own) {
+		nack(node, sealed->origin, sealed->number, CONCLAVE_ELOGFULL);
+		return;
+	}
+	rescue(node, sealed);
+	if (!node_batch(node, sealed->position)->done)
+		retry_later(node, sealed->position);
+}
+
 /* Its bytes are those of the record from now on. */
 static void adopt(struct node *node, const struct sealed *sealed,
 		  const uint8_t *entry)
@@ -156,10 +193,13 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 	uint64_t index, term;
 	int code;
 
-	if (is_conf(sealed->kind) && !member_may(node, from, sealed->size)) {
-		drop(node, sealed, CONCLAVE_EMEMBERSHIP);
+	code = is_conf(sealed->kind) ? member_may(node, from, sealed->size) : 0;
+	if (code == -EAGAIN)
+		put_off(node, sealed);
+	else if (code)
+		drop(node, sealed, code);
+	if (code)
 		return;
-	}
 	code = raft_propose(node->raft, &entry, &index, &term);
 	if (code)
 		drop(node, sealed, dropped_status(code));
@@ -399,31 +439,6 @@ void propose_step_up(struct node *node)
 		wal_buffer_release(node->wal, node->outbound);
 	node->outbound = NULL;
 	propose_again(node);
-}
-
-/* What was sealed and never proposed moves out of the record; or is refused. */
-static void rescue(struct node *node, const struct sealed *sealed)
-{
-	struct batch *batch = node_batch(node, sealed->position);
-	uint32_t size = entry_size(sealed->size);
-	uint8_t *to;
-
-	if (batch->done || batch->buffer != node->buffer)
-		return;
-	if (!node->outbound && wal_buffers_free(node->wal) > BUFFERS_KEPT)
-		node->outbound = wal_buffer_open(node->wal, ENTRY_SIZE_MAX);
-	if (!node->outbound ||
-	    node->outbound->room - node->outbound->used < size) {
-		batch_refuse(node, batch, CONCLAVE_ENOLEADER);
-		return;
-	}
-	to = node->outbound->payload + node->outbound->used;
-	memcpy(to, batch->entry, size);
-	node->outbound->used += size;
-	wal_buffer_hold(node->wal, node->outbound);
-	wal_buffer_release(node->wal, batch->buffer);
-	batch->buffer = node->outbound;
-	batch->entry = to;
 }
 
 void propose_step_down(struct node *node)

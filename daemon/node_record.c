@@ -27,11 +27,20 @@ static bool is_cluster(const struct node *node)
 	return node->options.peers_max > 0;
 }
 
+struct wal_buffer *record_open_large(struct node *node, uint32_t size)
+{
+	struct wal_buffer *buffer = NULL;
+	uint32_t hint;
+
+	for (hint = ENTRY_SIZE_MAX; !buffer && hint > size; hint /= 2)
+		buffer = wal_buffer_open(node->wal, hint);
+	return buffer ? buffer : wal_buffer_open(node->wal, size);
+}
+
 bool record_room(struct node *node, uint32_t size, bool kept)
 {
 	uint32_t want = size + (kept ? 0 : RECORD_KEPT);
-	uint32_t hint =
-		node->buffer_last > NODE_BATCH_SIZE ? ENTRY_SIZE_MAX : want;
+	bool large = node->buffer_last > NODE_BATCH_SIZE;
 
 	if (node->buffer && room_left(node->buffer) >= want)
 		return true;
@@ -42,7 +51,8 @@ bool record_room(struct node *node, uint32_t size, bool kept)
 		return false;
 	if (node->buffer)
 		wal_buffer_release(node->wal, node->buffer);
-	node->buffer = wal_buffer_open(node->wal, hint);
+	node->buffer = large ? record_open_large(node, want)
+			     : wal_buffer_open(node->wal, want);
 	return node->buffer && room_left(node->buffer) >= size;
 }
 
@@ -367,11 +377,12 @@ int record_received(struct node *node, uint64_t from,
 	uint32_t fresh;
 
 	raft_status(node->raft, &raft);
-	/* Who was born without a configuration begins with an image. */
-	if (!raft.conf.voter_count)
-		return 0;
 	wire_to_message(frame, from, node->options.member, &message);
-	if (frame->term < raft.term ||
+	/*
+	 * Who was born without a configuration begins with an image: Raft
+	 * refuses what comes before, and so asks for one.
+	 */
+	if (!raft.conf.voter_count || frame->term < raft.term ||
 	    (frame->term == raft.term && raft.role == RAFT_LEADER)) {
 		message.entry_count = 0;
 		return raft_receive(node->raft, &message) == RAFT_EINVALID

@@ -164,6 +164,9 @@ struct lane {
 /* Another member, as this node sees it. */
 struct peer {
 	uint64_t id; /* 0: a free place */
+	bool leaving; /* no member any more, since */
+	uint64_t leave_ns;
+	uint64_t heard_ns; /* its last frame; 0: none */
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
@@ -267,6 +270,14 @@ struct node_read {
 	uint8_t bytes[2 * CV_KEY_MAX];
 };
 
+/* How far a clean stop has come. */
+enum drain_stage {
+	DRAIN_NONE = 0,
+	DRAIN_ANSWER, /* what was taken */
+	DRAIN_HAND_OVER, /* leadership, until another is known to lead */
+	DRAIN_DEAF, /* members are no longer heard */
+};
+
 struct sample {
 	uint64_t at_ns;
 	uint64_t revision;
@@ -304,6 +315,8 @@ struct node {
 	int work; /* of this turn */
 	bool failed;
 	bool draining;
+	uint8_t drain; /* enum drain_stage */
+	uint64_t hand_over_ns; /* no longer than until then */
 	uint8_t role;
 	uint64_t leader;
 	uint64_t term;
@@ -332,7 +345,8 @@ struct node {
 	struct peer *peers; /* options.peers_max */
 	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
 	uint64_t members_change;
-	uint64_t telling; /* index at which an address is told, about */
+	bool telling; /* an address is on its way into the log */
+	uint64_t tell_ns; /* no other before */
 	bool removed;
 	bool was_member;
 	struct incoming incoming;
@@ -459,6 +473,10 @@ void decide_turn(struct node *node);
 /* An entry of `size` bytes fits the record buffer, which is opened if need
  * be; `kept`: also from the buffers kept for received entries. */
 bool record_room(struct node *node, uint32_t size, bool kept);
+
+/* The largest buffer there is, for `size` bytes or more: small segments have
+ * none for the largest entry. NULL: none is free. */
+struct wal_buffer *record_open_large(struct node *node, uint32_t size);
 bool record_can_persist(const struct node *node);
 bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));
@@ -488,6 +506,10 @@ void peer_turn(struct node *node);
 
 bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id);
 
+/* All members of `conf` are in `of` too. */
+bool peer_all_in_conf(const struct raft_conf_state *of,
+		      const struct raft_conf_state *conf);
+
 /* ---- node_member.c: changes of membership ---- */
 
 enum member_limits {
@@ -505,8 +527,12 @@ int member_payload(const struct cv_request *head, const uint8_t *body,
 		   uint8_t payload[MEMBER_PAYLOAD_MAX], uint32_t *ret_size)
 	__attribute__((warn_unused_result));
 
-/* The leader may propose this change now. */
-bool member_may(const struct node *node, const uint8_t *entry, uint32_t size);
+/*
+ * Whether the leader may propose this change: 0, -EAGAIN: not before the one
+ * that is under way, CONCLAVE_EMEMBERSHIP.
+ */
+int member_may(struct node *node, const uint8_t *entry, uint32_t size)
+	__attribute__((warn_unused_result));
 void member_tell_addresses(struct node *node);
 void member_apply_begin(struct node *node, const struct raft_entry *entry);
 void member_apply_end(struct node *node, const struct raft_entry *entry);
@@ -530,6 +556,11 @@ int image_chunk(struct node *node, struct peer *peer,
 void image_turn(struct node *node);
 void image_install(struct node *node, const struct raft_snapshot *snapshot);
 void image_lost(struct node *node, struct peer *peer);
+
+/* ---- node_drain.c: a clean stop ---- */
+
+/* After replies went out. */
+void drain_turn(struct node *node);
 
 /* ---- node_apply.c ---- */
 

@@ -150,12 +150,28 @@ static bool window_due(const struct node *node)
 		node->now_ns >= node->cut_ns);
 }
 
+/*
+ * Who joined later does not know the first members and must begin with an
+ * image, but there is none yet.
+ */
+static bool joiner_due(const struct node *node)
+{
+	struct raft_status raft;
+
+	if (wal_snapshot_index(node->wal) || wal_snapshot_active(node->wal) ||
+	    node->now_ns < node->cut_ns)
+		return false;
+	raft_status(node->raft, &raft);
+	return !peer_all_in_conf(&node->options.voters, &raft.conf);
+}
+
 static void cut_when_due(struct node *node)
 {
 	if (!node_leads(node) || node->cut_due || node->snapshotting ||
 	    node->draining)
 		return;
-	if (!wal_snapshot_due(node->wal) && !window_due(node))
+	if (!wal_snapshot_due(node->wal) && !window_due(node) &&
+	    !joiner_due(node))
 		return;
 	node->cut_due = batch_own(node, ENTRY_SNAPSHOT_CUT, NULL, 0, -1);
 	if (!node->cut_due)

@@ -64,12 +64,6 @@ static bool image_fits(const struct raft_message *message)
 	       snapshot->conf.voter_count > 0;
 }
 
-static bool proposal_fits(const struct raft_message *message)
-{
-	return message->entry_count == 1 &&
-	       message->entries->size <= ENTRY_PAYLOAD_MAX;
-}
-
 static bool term_fits(const struct raft_message *message)
 {
 	/* What is passed on is of no term. */
@@ -92,7 +86,7 @@ bool raft_is_malformed(const struct raft *raft,
 		return true;
 	switch (message->type) {
 	case RAFT_MSG_PROPOSE:
-		return !proposal_fits(message);
+		return message->entry_count != 1;
 	case RAFT_MSG_APPEND:
 		return !append_fits(message);
 	case RAFT_MSG_SNAPSHOT:

@@ -147,17 +147,17 @@ bool raft_progress_decrease(struct raft_progress *progress, uint64_t rejected,
 	if (progress->state == RAFT_REPLICATE) {
 		if (rejected <= progress->match)
 			return false;
-		progress->next = progress->match + 1;
-	} else {
-		/* Probes go one at a time: only the last one's answer counts. */
-		if (progress->next - 1 != rejected)
-			return false;
-		progress->next = max_u64(min_u64(rejected, hint + 1),
-					 progress->match + 1);
-		progress->paused = false;
+		raft_progress_probe(progress);
+		return true;
 	}
+	/* Probes go one at a time: only the last one's answer counts. */
+	if (progress->next - 1 != rejected)
+		return false;
+	progress->next =
+		max_u64(min_u64(rejected, hint + 1), progress->match + 1);
 	progress->sent_commit =
 		min_u64(progress->sent_commit, progress->next - 1);
+	progress->paused = false;
 	return true;
 }
 

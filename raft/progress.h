@@ -76,7 +76,8 @@ bool raft_progress_update(struct raft_progress *progress, uint64_t index);
 
 /*
  * It refused the append after `rejected` and may agree at `hint`: whether
- * the refusal is not stale, so that next was moved back.
+ * the refusal is not stale, so that next was moved back: it is to be probed,
+ * at once.
  */
 bool raft_progress_decrease(struct raft_progress *progress, uint64_t rejected,
 			    uint64_t hint);

@@ -167,8 +167,6 @@ int raft_propose(struct raft *raft, const struct raft_entry *entry,
 		*ret_term = raft->term;
 		return 0;
 	}
-	if (raft->role != RAFT_FOLLOWER)
-		return RAFT_EDROPPED_NO_LEADER;
 	err = forward(raft, entry);
 	if (err != 0)
 		return err;

@@ -215,6 +215,8 @@ struct raft_status {
 	uint64_t first_index, last_index, stable_index;
 	uint64_t transferee;
 	uint64_t uncommitted_size;
+	/* The leader takes no change of membership before it applied this. */
+	uint64_t pending_conf;
 	uint8_t role;
 	struct raft_lease lease;
 	struct raft_conf_state conf;

@@ -74,8 +74,9 @@ void raft_reads_confirm(struct raft *raft)
 {
 	uint64_t confirmed;
 
-	if (raft->role != RAFT_LEADER || raft->waiting_count == 0)
+	if (raft->waiting_count == 0)
 		return;
+	assert(raft->role == RAFT_LEADER);
 	confirmed = raft_quorum_round(raft);
 	while (raft->waiting_count > 0) {
 		const struct raft_pending_read *read = waiting_at(raft, 0);
@@ -139,7 +140,7 @@ int raft_read_index(struct raft *raft, uint64_t context)
 	raft_touch(raft);
 	if (raft->role == RAFT_LEADER)
 		return lead_read(raft, context, 0);
-	if (raft->role != RAFT_FOLLOWER || raft->leader == 0)
+	if (raft->leader == 0)
 		return RAFT_EDROPPED_NO_LEADER;
 	ask.type = RAFT_MSG_READ_INDEX;
 	ask.to = raft->leader;

@@ -41,11 +41,9 @@ static void outbox_put(struct raft *raft, const struct raft_message *message)
 {
 	struct raft_message *slot;
 
-	if (raft->outbox_count == raft->options.messages_max) {
-		/* As if the network had lost it. */
-		raft->append_missed = true;
+	/* Beyond the limit it is as if the network had lost it. */
+	if (raft->outbox_count == raft->options.messages_max)
 		return;
-	}
 	slot = &raft->outbox[raft->outbox_count];
 	*slot = *message;
 	if (message->type == RAFT_MSG_PROPOSE) {

@@ -179,12 +179,12 @@ void raft_tick_leader(struct raft *raft)
 		raft->election_elapsed = 0;
 		if (raft->options.check_quorum)
 			check_quorum(raft);
-		if (raft->role == RAFT_LEADER)
-			raft_transfer_abort(raft);
+		if (raft->role != RAFT_LEADER)
+			return;
+		raft_transfer_abort(raft);
 	}
 	raft_leave_joint(raft);
-	if (raft->role != RAFT_LEADER ||
-	    raft->heartbeat_elapsed < raft->options.heartbeat_ticks)
+	if (raft->heartbeat_elapsed < raft->options.heartbeat_ticks)
 		return;
 	raft->heartbeat_elapsed = 0;
 	raft_broadcast_heartbeat(raft);
@@ -294,8 +294,6 @@ static void receive_refusal(struct raft *raft, struct raft_progress *progress,
 					 &term);
 	if (!raft_progress_decrease(progress, reply->log_index, hint))
 		return;
-	if (progress->state == RAFT_REPLICATE)
-		raft_progress_probe(progress);
 	(void)raft_send_append(raft, progress, true);
 }
 

@@ -47,12 +47,10 @@ static void restore(struct raft *raft, const struct raft_snapshot *snapshot)
 	raft_outbox_purge(raft, 0, UINT64_MAX);
 	raft_log_start(log, snapshot->index, snapshot->term);
 	log->apply_size = 0;
-	log->apply_paused = false;
 	log->incoming = *snapshot;
 	log->incoming_set = true;
 	log->incoming_handed = false;
 	raft->evicted = snapshot->index;
-	raft->progress_count = 0;
 	raft_track_conf(raft, &snapshot->conf, &none, snapshot->index);
 }
 
@@ -110,7 +108,6 @@ void raft_snapshot_durable(struct raft *raft, uint64_t index)
 	log->incoming_set = false;
 	raft->offer = log->incoming;
 	log->applying = index;
-	log->applied = index;
 	raft_applied_to(raft, index);
 }
 
@@ -129,8 +126,6 @@ void raft_report_snapshot(struct raft *raft, uint64_t peer, bool ok)
 
 	assert(raft);
 	raft_touch(raft);
-	if (raft->role != RAFT_LEADER)
-		return;
 	progress = raft_find(raft, peer);
 	if (!progress || progress->state != RAFT_SNAPSHOT)
 		return;

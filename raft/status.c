@@ -25,6 +25,7 @@ void raft_status(const struct raft *raft, struct raft_status *ret_status)
 	status.stable_index = raft->log.stable;
 	status.transferee = raft->transferee;
 	status.uncommitted_size = raft->uncommitted_size;
+	status.pending_conf = raft->pending_conf;
 	status.role = raft->role;
 	status.conf = raft->conf;
 	raft_lease(raft, &status.lease);

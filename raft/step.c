@@ -193,10 +193,8 @@ void raft_report_unreachable(struct raft *raft, uint64_t peer)
 
 	assert(raft);
 	raft_touch(raft);
-	if (raft->role != RAFT_LEADER)
-		return;
 	progress = raft_find(raft, peer);
-	/* What was sent ahead is probably lost. */
+	/* What a leader sent ahead is probably lost. */
 	if (progress && progress->state == RAFT_REPLICATE)
 		raft_progress_probe(progress);
 }

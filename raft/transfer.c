@@ -30,7 +30,7 @@ static void send_timeout_now(struct raft *raft, uint64_t to)
 void raft_transfer_caught_up(struct raft *raft,
 			     const struct raft_progress *progress)
 {
-	if (raft->transferee == 0 || progress->id != raft->transferee)
+	if (progress->id != raft->transferee)
 		return;
 	if (progress->match == raft->log.last)
 		send_timeout_now(raft, progress->id);
@@ -61,7 +61,7 @@ void raft_transfer_step(struct raft *raft, uint64_t to)
 		lead_transfer(raft, to);
 		return;
 	}
-	if (raft->role != RAFT_FOLLOWER || raft->leader == 0)
+	if (raft->leader == 0)
 		return;
 	ask.type = RAFT_MSG_TRANSFER;
 	ask.to = raft->leader;
@@ -78,8 +78,7 @@ int raft_transfer(struct raft *raft, uint64_t to)
 	progress = raft_find_const(raft, to);
 	if (!progress || progress->learner)
 		return RAFT_EUNKNOWN_PEER;
-	if (raft->role != RAFT_LEADER &&
-	    (raft->role != RAFT_FOLLOWER || raft->leader == 0))
+	if (raft->leader == 0)
 		return RAFT_EDROPPED_NO_LEADER;
 	raft_transfer_step(raft, to);
 	return 0;

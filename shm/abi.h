@@ -62,7 +62,7 @@ enum conclave_error {
 
 enum cv_limits {
 	CV_ABI_MAJOR = 1,
-	CV_ABI_MINOR = 0,
+	CV_ABI_MINOR = 1, /* 1: members, state */
 	CV_LINE = 64,
 	CV_PAGE = 4096,
 	CV_RECORD_ALIGN = 64,
@@ -132,8 +132,8 @@ enum cv_request_flags {
 
 /*
  * A request, in a ring. The daemon reads the first 16 bytes once, takes the
- * claim, and only then the rest. A request without key fits in 64 bytes; what
- * lies beyond is then zero. Key, then value or range end, without padding,
+ * claim, and only then the rest. A request without key fits in 64 bytes if what
+ * lies beyond is zero. Key, then value or range end, without padding,
  * follow at CV_REQUEST_HEAD.
  *
  * A request that is taken is posted exactly once. One whose deadline passed
@@ -154,7 +154,8 @@ struct cv_request {
 	uint64_t settled; /* settled-below; of a read: min_revision */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 	uint64_t argument; /* CAS: mod_revision; RANGE, COMPACT: revision;
-			      OUTCOME: the sequence asked about */
+			      OUTCOME: the sequence asked about;
+			      MEMBER, MOVE: a member's id */
 	uint32_t value_size; /* value, or range end */
 	uint32_t limit;
 	uint64_t lease;
@@ -396,6 +397,8 @@ CV_STATIC_ASSERT(offsetof(struct cv_request, sequence) == 32, "request");
 CV_STATIC_ASSERT(offsetof(struct cv_request, argument) == 56, "request");
 CV_STATIC_ASSERT(sizeof(struct cv_slot) == CV_LINE, "slot");
 CV_STATIC_ASSERT(sizeof(struct cv_record) == 40, "record");
+CV_STATIC_ASSERT(sizeof(struct cv_member) == 24, "member");
+CV_STATIC_ASSERT(sizeof(struct cv_state) == 32, "state");
 CV_STATIC_ASSERT(sizeof(struct cv_up_words) == CV_WORDS_SIZE, "up words");
 CV_STATIC_ASSERT(sizeof(struct cv_down_words) == CV_WORDS_SIZE, "down words");
 CV_STATIC_ASSERT(offsetof(struct cv_down_words, proposal_head) == 64, "down");

@@ -93,6 +93,9 @@ int log_cut_lost(struct wal *wal, const struct log_stop *stop)
 	int r;
 
 	cut_count(wal, stop);
+	log_gaps_trim(wal, 0, sequence);
+	wal->keeper.meta.damaged_last = 0;
+	wal->keeper.meta.damaged_term = 0;
 	while (wal->live_count > stop->segment) {
 		from = 0;
 		if (wal->live_count == stop->segment + 1 && stop->block > 1)

@@ -39,6 +39,10 @@ struct wal {
 	uint64_t durable_segment;
 	uint64_t last_index;
 	struct raft_hard_state hard; /* durable */
+	struct raft_hard_state promised; /* handed in: `meta` may know it */
+	uint64_t durable_index; /* the last entry that is durable */
+	uint64_t durable_term;
+	bool fresh_segment; /* the next record begins a segment */
 	bool failed;
 
 	struct log_index index;
@@ -47,6 +51,7 @@ struct wal {
 	struct log_pool pool;
 	struct log_snapshot snapshot;
 	struct log_newest newest;
+	struct log_damage damage;
 	struct log_fetch fetches[WAL_FETCHES];
 	uint32_t fetch_count;
 
@@ -58,6 +63,8 @@ struct wal {
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;
+	uint64_t now_ns; /* as wal_clock() says */
+	uint64_t quiet_ns; /* since when no record was written */
 	uint64_t log_bytes; /* written, and recovered behind the snapshot */
 	uint64_t log_bytes_before; /* of these, before the last snapshot */
 
@@ -126,6 +133,9 @@ void log_describe(const struct wal *wal, const struct segment *segment,
 		  struct record_header *ret_header);
 void log_record_done(struct wal *wal);
 
+/* Whether the record in flight has become durable by now; then it is over. */
+bool log_record_finish(struct wal *wal, struct wal_done *ret_done);
+
 /* ---- wal/keep.c ---- */
 
 void log_keep_done(struct wal *wal);
@@ -133,6 +143,9 @@ void log_keep_work(struct wal *wal);
 
 /* Writes `meta` now, blocking: only while the log is opened. */
 int log_keep_now(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Writes it as it stands: nothing that the log has learnt is brought in. */
+int log_keep_put(struct wal *wal) __attribute__((warn_unused_result));
 
 /* The log is whole and ready under this boot: says so in all four slots. */
 int log_keep_ready(struct wal *wal) __attribute__((warn_unused_result));
@@ -183,6 +196,7 @@ enum scan_result {
 	SCAN_BAD = 2, /* a record was written here and is not intact */
 	SCAN_FUTURE = 3, /* a record of a newer format */
 	SCAN_BAD_ENTRY = 4, /* intact, but what it holds cannot be */
+	SCAN_SKIPPED = 5, /* given up long ago, whatever stands here */
 };
 
 /* Looks at the cursor's block for record `sequence`. */
@@ -222,6 +236,33 @@ int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
 /* ---- wal/recover.c ---- */
 
 int log_recover(struct wal *wal) __attribute__((warn_unused_result));
+
+/* ---- wal/repair.c ---- */
+
+/* The gap that record `sequence` lies in, or NULL. */
+const struct meta_gap *log_gap_at(const struct wal *wal, uint64_t sequence);
+
+/* Whether the log goes on with record `sequence` behind a gap. */
+bool log_gap_ends(const struct wal *wal, uint64_t sequence);
+
+/* Forgets gaps that end before record `begin`, or begin at `end` or behind. */
+void log_gaps_trim(struct wal *wal, uint64_t begin, uint64_t end);
+
+/* The walk stopped at damage that is tolerated. 0 or WAL_EDAMAGED. */
+int log_repair_found(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
+
+/* The same, and nothing of the log can be used. */
+int log_repair_all(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Recovery is over, and found damage. */
+int log_repair_open(struct wal *wal) __attribute__((warn_unused_result));
+
+/* A version of `meta` is durable. */
+void log_repair_noted(struct wal *wal);
+
+/* `durable_index` has moved: nothing may be missing any more. */
+void log_repair_check(struct wal *wal);
 
 /* ---- wal/cut.c ---- */
 

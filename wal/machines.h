@@ -26,6 +26,7 @@ enum log_limits {
 	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
 	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
 	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
+	LOG_GAP_SLACK = 1 << 20, /* sequences that are never used */
 	LOG_FETCH_BLOCKS = 128, /* read at once, if no record is larger */
 };
 
@@ -33,9 +34,11 @@ enum log_limits {
 struct log_record {
 	struct disk_op op;
 	bool busy;
+	bool written; /* and waits for `meta`, if it changes term or vote */
 	struct wal_buffer *buffer; /* NULL: hard state alone */
 	struct wal_done done;
 	struct raft_hard_state hard;
+	uint64_t begun_ns;
 	uint64_t first_index;
 	uint64_t last_index;
 	uint32_t entry_count;
@@ -190,6 +193,20 @@ struct log_stop {
 	uint32_t segment; /* index in `live` */
 	uint32_t block;
 	uint64_t later; /* an intact later record, 0: none */
+	uint64_t proof; /* a record known to have been durable, 0: none */
+};
+
+/* Damage that was found at this start; see wal/repair.c. */
+struct log_damage {
+	bool found; /* and is not noted yet */
+	bool asked; /* to be noted */
+	uint64_t cut_segment; /* it is shorter than it was made; 0: none */
+	uint64_t proof; /* a record that was durable */
+	uint64_t last; /* entries up to here may be missing */
+	uint64_t term; /* and have terms up to this */
+	struct meta_gap gap; /* records to skip */
+	struct meta_snapshot snapshot; /* that the log goes on from */
+	struct meta read; /* `meta` as it was found */
 };
 
 #endif

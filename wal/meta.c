@@ -30,6 +30,13 @@ static bool meta_is_blank(const uint8_t *slot)
 
 static bool meta_agrees(const struct meta *meta)
 {
+	int i;
+
+	for (i = 0; i < META_GAPS; i++) {
+		if (meta->gaps[i].from > meta->gaps[i].resume ||
+		    meta->gaps[i].resume >= FRAME_COUNT_MAX)
+			return false;
+	}
 	if (meta->frame.own != META_MAKING && meta->frame.own != META_READY)
 		return false;
 	if (meta->boot_id[META_BOOT_ID_SIZE - 1] != '\0')

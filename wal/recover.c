@@ -123,18 +123,23 @@ static int recover_damaged(struct wal *wal, const struct log_stop *stop,
 		number = wal->live[stop->segment].number;
 	r = log_where(
 		wal, WAL_EDAMAGED,
-		"segment-%08x at byte %llu: record %llu %s%s; keep a copy; "
-		"accept_tail_loss drops it and all after it",
-		number, (unsigned long long)stop->block * DISK_BLOCK,
-		(unsigned long long)wal->next_sequence, what, later);
-	return wal->options.accept_tail_loss ? log_cut_lost(wal, stop) : r;
+		"segment-%08x at byte %llu: record %llu %s%s; %s", number,
+		(unsigned long long)stop->block * DISK_BLOCK,
+		(unsigned long long)wal->next_sequence, what, later,
+		wal->options.tolerate_damage
+			? "it and all after it is to come from another member"
+			: "keep a copy; accept_tail_loss drops it and all "
+			  "after it");
+	if (wal->options.accept_tail_loss)
+		return log_cut_lost(wal, stop);
+	return wal->options.tolerate_damage ? log_repair_found(wal, stop) : r;
 }
 
-/* Segment `i` must follow the one before it without a gap. NULL: it does. */
-static const char *recover_disorder(const struct wal *wal, uint32_t i)
+/* Segment `i` must be `due` and go on where the log is. NULL: it does. */
+static const char *recover_disorder(const struct wal *wal, uint32_t i,
+				    uint64_t due)
 {
 	const struct segment *segment = &wal->live[i];
-	uint64_t due = wal->keeper.meta.first_segment + i;
 
 	if (segment->segment != due)
 		return "is missing: a segment of the log is not there";
@@ -153,6 +158,8 @@ static int recover_segment(struct wal *wal, struct log_cursor *cursor)
 	cursor->block = 1;
 	segment->used = 1;
 	for (;;) {
+		if (log_gap_at(wal, wal->next_sequence))
+			return SCAN_SKIPPED;
 		result = scan_record(wal, cursor, wal->next_sequence);
 		if (result != SCAN_VALID)
 			return result;
@@ -167,8 +174,7 @@ static int recover_segment(struct wal *wal, struct log_cursor *cursor)
 }
 
 /* The log stops at the last segment: 0 when that is its clean end. */
-static int recover_last(struct wal *wal, const struct log_stop *stop,
-			int result)
+static int recover_last(struct wal *wal, struct log_stop *stop, int result)
 {
 	const struct meta *meta = &wal->keeper.meta;
 	bool durable = wal->next_sequence <= meta->durable_sequence;
@@ -177,6 +183,10 @@ static int recover_last(struct wal *wal, const struct log_stop *stop,
 	bool failed = meta->failed_sequence == wal->next_sequence;
 
 	if (result == SCAN_END && stop->block > 1) {
+		if (wal->live[stop->segment].segment == wal->damage.cut_segment)
+			return recover_damaged(wal, stop,
+					       "may be missing, and others: "
+					       "the file was cut short");
 		if (durable)
 			return recover_damaged(wal, stop,
 					       "is missing, but was durable");
@@ -187,9 +197,11 @@ static int recover_last(struct wal *wal, const struct log_stop *stop,
 	if (stop->segment == 0 && stop->block == 1)
 		return recover_damaged(wal, stop,
 				       "is bad, the first one of the log");
-	if (!rebooted && !failed)
+	if (!rebooted && !failed) {
+		stop->proof = wal->next_sequence;
 		return recover_damaged(wal, stop,
 				       "is bad, and the machine ran on since");
+	}
 	return log_cut_torn(wal, stop);
 }
 
@@ -220,10 +232,40 @@ static int recover_judge(struct wal *wal, struct log_stop *stop, int result)
 	return recover_damaged(wal, stop, "is bad, in the middle of the log");
 }
 
+/*
+ * Passes over gaps, to the segment that the log went on in: 1; 0 when the log
+ * ends with a gap; or an error.
+ */
+static int recover_skip(struct wal *wal, struct log_cursor *cursor,
+			uint64_t *due)
+{
+	struct log_stop end = {.segment = wal->live_count, .block = 1};
+	const struct meta_gap *gap;
+	uint32_t i;
+
+	while ((gap = log_gap_at(wal, wal->next_sequence)))
+		wal->next_sequence = gap->resume;
+	if (!log_gap_ends(wal, wal->next_sequence))
+		return 1;
+	for (i = cursor->segment; i < wal->live_count; i++) {
+		if (wal->live[i].first_sequence != wal->next_sequence)
+			continue;
+		cursor->segment = i;
+		*due = wal->live[i].segment;
+		scan_reset(cursor);
+		return 1;
+	}
+	if (wal->next_sequence <= wal->keeper.meta.durable_sequence)
+		return recover_damaged(wal, &end,
+				       "is missing, but was durable");
+	return 0;
+}
+
 static int recover_walk(struct wal *wal)
 {
 	struct log_cursor cursor = {.window_file = -1};
 	struct log_stop stop = {.block = 1};
+	uint64_t due = wal->keeper.meta.first_segment;
 	const char *disorder;
 	int r;
 
@@ -231,22 +273,29 @@ static int recover_walk(struct wal *wal)
 		return recover_damaged(
 			wal, &stop, "is missing with its segment, the first");
 	wal->next_sequence = wal->live[0].first_sequence;
-	for (; cursor.segment < wal->live_count; cursor.segment++) {
-		disorder = recover_disorder(wal, cursor.segment);
+	for (;;) {
+		r = recover_skip(wal, &cursor, &due);
+		if (r <= 0)
+			return r;
+		/* The last segment is always judged. */
+		assert(cursor.segment < wal->live_count);
+		disorder = recover_disorder(wal, cursor.segment, due);
 		if (disorder)
 			return recover_damaged(wal, &stop, disorder);
 		r = recover_segment(wal, &cursor);
 		if (r < 0)
 			return r;
+		if (r == SCAN_SKIPPED)
+			continue;
 		stop.segment = cursor.segment;
 		stop.block = wal->live[cursor.segment].used;
 		r = recover_judge(wal, &stop, r);
 		if (r <= 0)
 			return r;
 		scan_reset(&cursor);
+		cursor.segment++;
+		due++;
 	}
-	assert(false); /* the last segment is always judged */
-	return WAL_EDAMAGED;
 }
 
 /* What `meta` knows of the hard state, when the records know less. */
@@ -282,26 +331,66 @@ static bool recover_reaches(const struct wal *wal)
 	       log_index_term_of(wal, due->index) == due->term;
 }
 
+/* Where the log ends, and what the hard state is at least. */
+static void recover_end(struct wal *wal)
+{
+	const struct meta_snapshot *covered = &wal->keeper.meta.snapshot;
+
+	if (wal->last_index < covered->index)
+		wal->last_index = covered->index;
+	if (wal->hard.commit < covered->index)
+		wal->hard.commit = covered->index;
+	recover_hard(wal);
+	wal->promised = wal->hard;
+	wal->durable_index = wal->last_index;
+	wal->durable_term = covered->term;
+	if (wal->last_index > covered->index)
+		wal->durable_term = log_index_term_of(wal, wal->last_index);
+}
+
+/* What was damaged once may be missing still. */
+static int recover_missing(struct wal *wal)
+{
+	struct meta *meta = &wal->keeper.meta;
+
+	log_repair_check(wal);
+	if (meta->damaged_last == 0 || wal->options.tolerate_damage)
+		return 0;
+	if (!wal->options.accept_tail_loss)
+		return log_where(wal, WAL_EDAMAGED,
+				 "meta: entries behind %llu that were damaged "
+				 "did not all come back from other members; "
+				 "accept_tail_loss goes on without them",
+				 (unsigned long long)wal->last_index);
+	meta->damaged_last = 0;
+	meta->damaged_term = 0;
+	return 0;
+}
+
 int log_recover(struct wal *wal)
 {
-	uint64_t covered = wal->keeper.meta.snapshot.index;
 	int r;
 
 	wal->durable_sequence = wal->keeper.meta.durable_sequence;
 	wal->next_sequence = wal->durable_sequence + 1;
 	r = recover_walk(wal);
+	/* The snapshot's fault was noted. */
+	if (r == 0 && !recover_reaches(wal))
+		r = wal->options.tolerate_damage ? log_repair_all(wal)
+						 : WAL_EDAMAGED;
 	if (r < 0)
 		return r;
-	if (!recover_reaches(wal))
-		return WAL_EDAMAGED; /* the snapshot's fault was noted */
-	if (wal->last_index < covered)
-		wal->last_index = covered;
-	if (wal->hard.commit < covered)
-		wal->hard.commit = covered;
-	recover_hard(wal);
+	recover_end(wal);
+	if (wal->damage.found)
+		return log_repair_open(wal);
+	r = recover_missing(wal);
+	if (r < 0)
+		return r;
 	wal->durable_sequence = wal->next_sequence - 1;
 	wal->durable_segment = log_tail(wal)->segment;
 	wal->keeper.meta.first_segment = wal->live[0].segment;
+	wal->fresh_segment = log_gap_ends(wal, wal->next_sequence);
+	log_gaps_trim(wal, wal->live[0].first_sequence, UINT64_MAX);
 	/* What comes next counts, even where a record was cut off. */
 	if (wal->keeper.meta.void_before > wal->next_sequence)
 		wal->keeper.meta.void_before = wal->next_sequence;

@@ -82,7 +82,7 @@ int wal_replay_next(struct wal *wal, struct raft_entry *ret_entry)
 	int r;
 
 	if (cursor->next_index == 0)
-		cursor->next_index = wal->keeper.meta.snapshot.index + 1;
+		cursor->next_index = wal->newest.meta.index + 1;
 	if (cursor->next_index > wal->last_index)
 		return 0;
 	r = replay_entry(wal, &entry, &bytes);

@@ -12,7 +12,7 @@
 
 uint64_t wal_snapshot_index(const struct wal *wal)
 {
-	return wal->keeper.durable.snapshot.index;
+	return wal->newest.meta.index;
 }
 
 bool log_snapshot_replaces(const struct wal *wal)
@@ -64,6 +64,9 @@ static void snapshot_replace(struct wal *wal)
 	log_index_void(wal, 0);
 	wal->last_index = wal->snapshot.meta.index;
 	wal->log_bytes_before = wal->log_bytes;
+	wal->durable_index = wal->snapshot.meta.index;
+	wal->durable_term = wal->snapshot.meta.term;
+	log_repair_check(wal);
 	for (i = 0; i < wal->live_count; i++)
 		wal->live[i].last_index = 0;
 }

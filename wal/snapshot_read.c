@@ -193,6 +193,15 @@ int log_snapshot_recover(struct wal *wal)
 		r = 0;
 		if (meta->snapshot.index > 0)
 			r = snapshot_try(wal, &meta->snapshot);
+		if (r == WAL_EDAMAGED && wal->options.tolerate_damage) {
+			meta->snapshot = (struct meta_snapshot){0};
+			r = 0;
+		}
+		/* One that cannot be read today may be there tomorrow. */
+		if (r == 0 && wal->options.tolerate_damage) {
+			meta->previous = (struct meta_snapshot){0};
+			return 0;
+		}
 	}
 	if (r < 0)
 		return r;

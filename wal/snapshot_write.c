@@ -21,7 +21,7 @@ bool wal_snapshot_due(const struct wal *wal)
 
 	if (after < wal->keeper.durable.snapshot.size)
 		after = wal->keeper.durable.snapshot.size;
-	if (wal->failed || wal->pool.stalled ||
+	if (wal->failed || wal->damage.found || wal->pool.stalled ||
 	    wal->snapshot.state != SNAPSHOT_IDLE)
 		return false;
 	/* An index that fills up is a log that cannot go on. */
@@ -37,6 +37,8 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 
 	if (wal->failed)
 		return WAL_EFAILED;
+	if (wal->damage.found)
+		return -EAGAIN;
 	if (snapshot->state != SNAPSHOT_IDLE)
 		return -EBUSY;
 	if (index <= wal_snapshot_index(wal))

@@ -175,8 +175,9 @@ static void log_close_files(struct wal *wal)
 /* What was recovered, in the words of the report. */
 static void log_report(struct wal *wal)
 {
-	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
+	const struct meta_snapshot *snapshot = &wal->newest.meta;
 	struct wal_report *report = wal->report;
+	struct wal_damage damage;
 
 	report->hard = wal->hard;
 	report->snapshot_index = snapshot->index;
@@ -184,6 +185,11 @@ static void log_report(struct wal *wal)
 	report->last_index = wal->last_index;
 	if (wal->last_index > snapshot->index)
 		report->first_index = snapshot->index + 1;
+	report->damaged = wal_damaged(wal, &damage);
+	if (!report->damaged)
+		return;
+	report->damaged_first = damage.first;
+	report->damaged_last = damage.last;
 }
 
 static int log_open(struct wal *wal)
@@ -261,10 +267,8 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 			log_fetch_done(wal, op);
 		else
 			log_record_done(wal);
-		if (op == &wal->record.op && !wal->failed) {
-			*ret_done = wal->record.done;
+		if (log_record_finish(wal, ret_done))
 			return 1;
-		}
 	}
 	if (!wal->failed)
 		return 0;
@@ -282,6 +286,12 @@ void wal_work(struct wal *wal)
 	}
 	log_keep_work(wal);
 	disk_flush(wal->disk);
+}
+
+void wal_clock(struct wal *wal, uint64_t now_ns)
+{
+	if (now_ns > wal->now_ns)
+		wal->now_ns = now_ns;
 }
 
 void wal_tick(struct wal *wal)
@@ -314,5 +324,8 @@ void wal_stats(const struct wal *wal, struct wal_stats *ret_stats)
 	stats.segments = wal->live_count;
 	stats.spares = wal->spare_count;
 	stats.failed = wal->failed;
+	stats.stall_ns = wal_stall_ns(wal, wal->now_ns);
+	if (stats.stall_max_ns < stats.stall_ns)
+		stats.stall_max_ns = stats.stall_ns;
 	*ret_stats = stats;
 }

@@ -32,6 +32,7 @@ enum wal_limits {
 	WAL_FETCHES = 8, /* reads under way for members that lag */
 	WAL_HEAD_MAX = 3072, /* bytes of a snapshot's opaque head */
 	WAL_WHERE_MAX = 256,
+	WAL_SEAL_NS = 10 * 1000 * 1000, /* of quiet before the end is sealed */
 };
 
 enum wal_error {
@@ -54,13 +55,15 @@ struct wal_options {
 	uint32_t fetches; /* reads at once, 0: WAL_FETCHES, the most */
 	uint64_t snapshot_after; /* bytes of log that make one due */
 	bool accept_tail_loss; /* go on past damage, at one's own risk */
+	bool tolerate_damage; /* other members have it: see wal_repair() */
 	bool create; /* false: an empty folder is an error */
 };
 
 /*
  * What recovery found; `where` names file and offset for a person. With a
  * result of 0 a `where` that is not empty tells what was found damaged and
- * was done without: a snapshot, or what accept_tail_loss gave up.
+ * was done without: a snapshot, or what accept_tail_loss or tolerate_damage
+ * passed over.
  */
 struct wal_report {
 	bool fresh; /* the folder was empty */
@@ -68,6 +71,9 @@ struct wal_report {
 	bool waited; /* a dead owner's writes were waited for */
 	uint64_t torn_blocks;
 	uint64_t dropped; /* entries given up with accept_tail_loss */
+	bool damaged; /* see wal_damaged() */
+	uint64_t damaged_first;
+	uint64_t damaged_last;
 	struct raft_hard_state hard;
 	uint64_t snapshot_index; /* 0: none */
 	uint64_t snapshot_term;
@@ -140,7 +146,7 @@ void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 
 /*
  * A record can be taken now: none is in flight, no snapshot is just taking the
- * log's place, and there is room for a record of any size. wal_append() itself
+ * log's place, no damage waits for wal_repair(), and there is room for a record of any size. wal_append() itself
  * gives -ENOSPC only where this is false.
  */
 bool wal_can_append(const struct wal *wal);
@@ -173,6 +179,21 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 
 /* Pool, snapshot file, truncation: submits at most a few operations. */
 void wal_work(struct wal *wal);
+
+/*
+ * Tells the time (CLOCK_MONOTONIC): call in each turn, before all else.
+ * wal_next_ns(): when wal_work() has something to do that no completion
+ * announces, UINT64_MAX: it has not. After some quiet it seals the end of the
+ * log, so that the loss of the last record is damage and not an end.
+ */
+void wal_clock(struct wal *wal, uint64_t now_ns);
+uint64_t wal_next_ns(const struct wal *wal);
+
+/*
+ * For how long the record in flight has been outstanding at `now_ns`, counted
+ * from the time that was told before its wal_append(); 0: none is in flight.
+ */
+uint64_t wal_stall_ns(const struct wal *wal, uint64_t now_ns);
 
 /*
  * Time passes: call about ten times a second. After some calls the log tries
@@ -276,10 +297,56 @@ uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
 			     uint64_t *ret_chunks, const void **ret_head,
 			     uint32_t *ret_head_size);
 
+/* ---- repair ---- */
+
+/*
+ * With tolerate_damage, for a member whose entries the others have too, damage
+ * of what was acknowledged does not end the start. The log is opened with what
+ * is before it, and is damaged until the rest has come back. For as long the
+ * member must neither vote nor lead: it may have acknowledged, to a leader who
+ * counted on it, what it does not hold any more. (That is for the owner to
+ * heed; it may answer a leader's appends as ever.)
+ *
+ * wal_damaged(): true, and what may be missing: entries from `first`, the one
+ * behind the last that is durable, to `last` (UINT64_MAX: nobody knows), of
+ * terms up to `term`. Entries behind the damage that are intact are part of
+ * the range. What is before `first` is intact, but where `term` is later than
+ * the last entry's it may have been overwritten by what is lost.
+ *
+ * 1. At first nothing on the disk is given up: what cannot be read today may
+ *    be there at the next start. wal_can_append() is false, and no snapshot
+ *    can be begun.
+ * 2. When the owner knows a leader, elected by a majority without this member,
+ *    it calls wal_repair(). That is noted durably; then wal_can_append() is
+ *    true again, and the leader's entries are appended as any others, or its
+ *    snapshot is received.
+ * 3. The log is whole when it ends with an entry (or a snapshot) of a later
+ *    term than `term`, or of `term` itself and not before `last`. wal_damaged()
+ *    is false from then on. Where `last` is UINT64_MAX or too high, because
+ *    what was behind the damage cannot be read or was never committed, the
+ *    owner says what it learns: wal_damage_ends() with the index of the last
+ *    entry that the leader of `term` had when this member came back, or what a
+ *    majority that compared its tails agreed on.
+ *
+ * A crash in between finds it damaged again, with what has come back. Votes of
+ * the member in terms up to `term` may be lost: it votes in none of them.
+ */
+struct wal_damage {
+	uint64_t first;
+	uint64_t last;
+	uint64_t term;
+};
+
+bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage);
+void wal_repair(struct wal *wal);
+void wal_damage_ends(struct wal *wal, uint64_t last);
+
 struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
 	uint64_t snapshots;
 	uint32_t segments, spares;
+	uint64_t stall_ns; /* see wal_stall_ns(), at the time last told */
+	uint64_t stall_max_ns; /* the most that a record ever took */
 	bool failed; /* see wal_reap() */
 	bool no_space; /* the pool cannot be refilled: refuse writes */
 };

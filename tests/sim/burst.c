@@ -3,6 +3,7 @@
  * in any order, asked about again after their deadline; see
  * tests/sim/worker.h.
  */
+#include "tests/sim/client.h"
 #include "tests/sim/worker.h"
 
 #include <assert.h>
@@ -94,7 +95,8 @@ static void prepare(struct worker *worker, struct ask *ask)
 	if (sim_below(SIM_CLIENT, 6) == 0)
 		conclave_req_set_deadline(
 			ask->req,
-			sim.now + 1 + sim_spread(SIM_CLIENT, 100 * SIM_US));
+			client_now() + 1 +
+				sim_spread(SIM_CLIENT, 100 * SIM_US));
 }
 
 /* What is asked, before it has a request. */

@@ -8,6 +8,8 @@
 
 #include "tests/unit/support_handle.h"
 
+#include <stdio.h>
+
 enum cluster_sizes {
 	CLUSTER_MAX = 5,
 	LINK_SIZE = 4 << 20,
@@ -25,6 +27,7 @@ struct cluster {
 	struct rig rigs[CLUSTER_MAX]; /* member i + 1 */
 	bool alive[CLUSTER_MAX];
 	bool cut[CLUSTER_MAX][CLUSTER_MAX]; /* no connection */
+	bool up[CLUSTER_MAX][CLUSTER_MAX]; /* connected: both know each other */
 	struct link links[CLUSTER_MAX][CLUSTER_MAX][NODE_LANES];
 	struct node_member members[CLUSTER_MAX];
 	void *spares[CLUSTER_MAX];
@@ -48,14 +51,15 @@ static inline void *cluster_mapping(void)
 	return base;
 }
 
-static inline bool is_linked(const struct cluster *cluster, uint32_t a,
-			     uint32_t b)
+static inline bool may_link(const struct cluster *cluster, uint32_t a,
+			    uint32_t b)
 {
 	return a != b && cluster->alive[a] && cluster->alive[b] &&
 	       !cluster->cut[a][b];
 }
 
-static inline void cluster_link(struct cluster *cluster, uint32_t a, uint32_t b)
+static inline void cluster_unlink(struct cluster *cluster, uint32_t a,
+				  uint32_t b)
 {
 	uint32_t lane;
 
@@ -66,13 +70,53 @@ static inline void cluster_link(struct cluster *cluster, uint32_t a, uint32_t b)
 			node_link_down(cluster->rigs[a].node, b + 1, lane);
 		if (cluster->alive[b] && cluster->rigs[b].node)
 			node_link_down(cluster->rigs[b].node, a + 1, lane);
-		if (!is_linked(cluster, a, b))
-			continue;
-		/* A stranger is refused; then nothing flows. */
-		if (node_link_up(cluster->rigs[a].node, b + 1, lane) ||
-		    node_link_up(cluster->rigs[b].node, a + 1, lane))
-			continue;
 	}
+	cluster->up[a][b] = false;
+	cluster->up[b][a] = false;
+}
+
+/* Both greet; a stranger is refused, and then nothing is connected. */
+static inline void cluster_greet(struct cluster *cluster, uint32_t a,
+				 uint32_t b)
+{
+	uint32_t lane;
+
+	for (lane = 0; lane < NODE_LANES; lane++)
+		if (node_link_up(cluster->rigs[a].node, b + 1, lane) ||
+		    node_link_up(cluster->rigs[b].node, a + 1, lane)) {
+			cluster_unlink(cluster, a, b);
+			return;
+		}
+	cluster->up[a][b] = true;
+	cluster->up[b][a] = true;
+}
+
+static inline void cluster_link(struct cluster *cluster, uint32_t a, uint32_t b)
+{
+	cluster_unlink(cluster, a, b);
+	if (may_link(cluster, a, b))
+		cluster_greet(cluster, a, b);
+}
+
+static inline bool is_known(struct cluster *cluster, uint32_t a, uint32_t b)
+{
+	return peer_find(cluster->rigs[a].node, b + 1) != NULL;
+}
+
+/* As members come and go, so do their connections. */
+static inline void cluster_follow(struct cluster *cluster)
+{
+	uint32_t a, b;
+
+	for (a = 0; a < cluster->count; a++)
+		for (b = 0; b < a; b++) {
+			bool known = may_link(cluster, a, b) &&
+				     is_known(cluster, a, b) &&
+				     is_known(cluster, b, a);
+
+			if (known != cluster->up[a][b])
+				cluster_link(cluster, a, b);
+		}
 }
 
 static inline void cluster_cut(struct cluster *cluster, uint32_t a, uint32_t b,
@@ -93,7 +137,12 @@ static inline void cluster_isolate(struct cluster *cluster, uint32_t a,
 			cluster_cut(cluster, a, b, cut);
 }
 
-static inline void cluster_init(struct cluster *cluster, uint32_t count)
+/*
+ * `founders` of them are the cluster; who comes behind joins it later, and
+ * knows only them.
+ */
+static inline void cluster_init_some(struct cluster *cluster, uint32_t founders,
+				     uint32_t count)
 {
 	uint32_t i, k, lane;
 
@@ -111,18 +160,29 @@ static inline void cluster_init(struct cluster *cluster, uint32_t count)
 		rig->options.seed = 100 + i;
 		rig->options.peers_max = CLUSTER_MAX;
 		rig->options.members = cluster->members;
-		rig->options.member_count = count;
+		rig->options.member_count = founders;
 		rig->starts = 1000 * (i + 1);
-		for (k = 0; k < count; k++) {
-			rig->options.voters.voters[k] = k + 1;
+		for (k = 0; k < count; k++)
 			for (lane = 0; lane < NODE_LANES; lane++)
 				cluster->links[i][k][lane].bytes =
 					malloc(LINK_SIZE);
-		}
-		rig->options.voters.voter_count = (uint8_t)count;
+		/* Who joins is told nothing but where they are. */
+		rig->options.voters = (struct raft_conf_state){0};
+		for (k = 0; i < founders && k < founders; k++)
+			rig->options.voters.voters[k] = k + 1;
+		rig->options.voters.voter_count =
+			(uint8_t)(i < founders ? founders : 0);
 		cluster->members[i].id = i + 1;
-		cluster->members[i].voter = true;
+		cluster->members[i].voter = i < founders;
+		(void)snprintf(cluster->members[i].address,
+			       sizeof(cluster->members[i].address),
+			       "host-%u:7600", i + 1);
 	}
+}
+
+static inline void cluster_init(struct cluster *cluster, uint32_t count)
+{
+	cluster_init_some(cluster, count, count);
 }
 
 static inline void cluster_start_one(struct cluster *cluster, uint32_t i)
@@ -241,13 +301,14 @@ static inline int cluster_turn(struct cluster *cluster, uint64_t step_ns)
 		work += done;
 		for (k = 0; k < cluster->count; k++)
 			for (lane = 0; lane < NODE_LANES; lane++)
-				if (is_linked(cluster, i, k))
+				if (cluster->up[i][k])
 					cluster_send(cluster, i, k, lane);
 	}
+	cluster_follow(cluster);
 	for (i = 0; i < cluster->count; i++)
 		for (k = 0; k < cluster->count; k++)
 			for (lane = 0; lane < NODE_LANES; lane++)
-				if (is_linked(cluster, i, k))
+				if (cluster->up[i][k])
 					cluster_deliver(cluster, i, k, lane);
 	return work;
 }

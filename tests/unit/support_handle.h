@@ -161,14 +161,15 @@ static inline uint64_t peer_write(struct guest *peer, struct cv_request head,
 	struct cv_ring_writer *ring =
 		is_control(&head) ? &peer->controls : &peer->proposals;
 	uint32_t body = head.key_size + head.value_size;
-	uint32_t length = cv_record_length(body);
+	bool bare = !body && !head.limit;
+	uint32_t length = cv_record_length(bare || body ? body : 1);
 	struct cv_request *record = cv_ring_reserve(ring, length);
 	uint8_t *bytes = (uint8_t *)record;
 
 	ck_assert_ptr_nonnull(record);
 	head.length = 0;
 	head.generation = ++peer->generations[head.slot];
-	memcpy(bytes, &head, body ? sizeof(head) : CV_LINE);
+	memcpy(bytes, &head, bare ? CV_LINE : sizeof(head));
 	if (head.key_size)
 		memcpy(bytes + CV_REQUEST_HEAD, key, head.key_size);
 	if (head.value_size)

@@ -30,6 +30,7 @@ struct rig {
 	uint64_t next_index;
 	uint64_t number; /* of the last append */
 	struct wal_done done; /* the last one that came */
+	uint64_t now_ns;
 	void (*wait)(struct rig *rig); /* for the disk, NULL: no need */
 	void *waiter;
 };
@@ -83,6 +84,14 @@ static inline void rig_drop(struct rig *rig)
 	free(rig->memory);
 	rig->memory = NULL;
 	rig->wal = NULL;
+}
+
+/* So much quiet passes that the end of the log is sealed. */
+static inline void rig_seal(struct rig *rig)
+{
+	rig->now_ns += WAL_SEAL_NS;
+	wal_clock(rig->wal, rig->now_ns);
+	wal_work(rig->wal);
 }
 
 static inline void rig_close(struct rig *rig)

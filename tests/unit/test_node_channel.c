@@ -24,7 +24,7 @@
  *       results_come_in_the_order_of_proposals
  *  9  reasons of a drop have codes: test_node_batch.c; limits wait instead
  * 12  stop: queued is definitely not, taken is answered
- *       a_stop_answers_what_was_taken_and_takes_no_more
+ *       a_stop_answers_what_was_taken_and_takes_no_more; test_node_stop.c
  * 13  bounded work from each ring in each turn: test_node_batch.c
  * 14  many proposals are one entry and one write
  *       what_arrives_while_the_disk_is_busy_is_one_write

@@ -8,16 +8,28 @@ static struct cluster cluster;
 static struct guest guests[CLUSTER_MAX];
 static uint32_t leader;
 
-static void set_up(void)
+static void start(uint32_t segment_size)
 {
 	uint32_t i;
 
 	cluster_init(&cluster, 3);
 	for (i = 0; i < 3; i++)
+		cluster.rigs[i].wal_options.segment_size = segment_size;
+	for (i = 0; i < 3; i++)
 		cluster_start_one(&cluster, i);
 	leader = cluster_elect(&cluster);
 	for (i = 0; i < 3; i++)
 		cluster_open(&cluster, &guests[i], i, (uint8_t)(i + 1));
+}
+
+static void set_up(void)
+{
+	start(RIG_SEGMENT);
+}
+
+static void set_up_small(void)
+{
+	start(1 << 20);
 }
 
 static void tear_down(void)
@@ -66,6 +78,25 @@ START_TEST(a_put_on_any_member_is_read_on_any_other)
 			cluster_await(&cluster, &guests[k], 1);
 			ck_assert_value(&guests[k], 1, value);
 		}
+	}
+	check_same();
+}
+END_TEST
+
+START_TEST(segments_may_be_smaller_than_the_largest_entry)
+{
+	uint32_t round, i, k;
+
+	/* Enough at once for a large record. */
+	for (round = 0; round < 10; round++) {
+		for (i = 3 * round; i < 3 * round + 3; i++)
+			for (k = 0; k < 3; k++)
+				peer_put_size(&guests[k], i, "k", 60000);
+		for (i = 3 * round; i < 3 * round + 3; i++)
+			for (k = 0; k < 3; k++) {
+				cluster_await(&cluster, &guests[k], i);
+				ck_assert_int_eq(status_of(&guests[k], i), 0);
+			}
 	}
 	check_same();
 }
@@ -159,6 +190,103 @@ START_TEST(a_leader_whose_disk_stalls_hands_over)
 }
 END_TEST
 
+/* Until the member's stop is over; it may take `ns_max`. */
+static void drain(uint32_t i, uint64_t ns_max)
+{
+	uint64_t end_ns = cluster.rigs[i].now_ns + ns_max;
+
+	node_drain(cluster.rigs[i].node);
+	while (!node_drained(cluster.rigs[i].node)) {
+		ck_assert_uint_lt(cluster.rigs[i].now_ns, end_ns);
+		(void)cluster_turn(&cluster, RIG_TICK_NS / 20);
+	}
+}
+
+START_TEST(a_leader_that_stops_answers_and_hands_over)
+{
+	uint32_t old = leader, a = other(leader, 1), next, i;
+	uint64_t commit;
+
+	for (i = 0; i < 20; i++) {
+		peer_put(&guests[old], i, "k", "v");
+		peer_put(&guests[a], i, "l", "w");
+	}
+	cluster_turns(&cluster, 1);
+	/* Long before anybody would miss it. */
+	drain(old, 5 * RIG_TICK_NS);
+	for (i = 0; i < 20; i++)
+		ck_assert_int_eq(status_of(&guests[old], i), 0);
+	next = (uint32_t)cluster_leader(&cluster);
+	ck_assert_uint_ne(next, old);
+	/* It is gone for the others: they go on, and it stays at rest. */
+	commit = cluster.rigs[old].node->commit;
+	for (i = 20; i < 40; i++)
+		peer_put(&guests[a], i, "l", "x");
+	for (i = 0; i < 40; i++) {
+		cluster_await(&cluster, &guests[a], i);
+		ck_assert_int_eq(status_of(&guests[a], i), 0);
+		ck_assert(node_drained(cluster.rigs[old].node));
+	}
+	ck_assert_uint_eq(cluster.rigs[old].node->commit, commit);
+	ck_assert_uint_eq(cluster.rigs[next].status.role, RAFT_LEADER);
+	cluster_kill(&cluster, old);
+	peer_unmap(&guests[old]);
+	cluster_start_one(&cluster, old);
+	check_same();
+}
+END_TEST
+
+START_TEST(a_stop_hands_over_to_who_is_there)
+{
+	uint32_t a = other(leader, 1), b = other(leader, 2);
+
+	cluster_isolate(&cluster, a, true);
+	cluster_pass(&cluster, 20 * RIG_TICK_NS);
+	drain(leader, 5 * RIG_TICK_NS);
+	ck_assert_int_eq(cluster_leader(&cluster), (int)b);
+}
+END_TEST
+
+START_TEST(a_stop_waits_for_nobody_who_is_not_there)
+{
+	/* It was heard lately, so it is tried. */
+	cluster_isolate(&cluster, leader, true);
+	drain(leader, 30 * RIG_TICK_NS);
+}
+END_TEST
+
+START_TEST(a_stop_does_not_wait_for_an_election_that_nobody_wins)
+{
+	struct rig *rig = &cluster.rigs[leader];
+
+	node_drain(rig->node);
+	while (rig->status.role == RAFT_LEADER)
+		(void)cluster_turn(&cluster, RIG_STEP_NS);
+	ck_assert_uint_eq(rig->status.leader, 0);
+	cluster_isolate(&cluster, leader, true);
+	cluster_pass(&cluster, RIG_TICK_NS);
+	ck_assert(!node_drained(rig->node));
+	drain(leader, 30 * RIG_TICK_NS);
+}
+END_TEST
+
+START_TEST(a_follower_that_stops_under_load_comes_to_rest)
+{
+	uint32_t a = other(leader, 1), i;
+
+	peer_put(&guests[a], 0, "k", "v");
+	cluster_turns(&cluster, 1);
+	for (i = 0; i < 100; i++)
+		peer_put_size(&guests[leader], i, "l", 1000);
+	node_drain(cluster.rigs[a].node);
+	for (i = 0; i < 100; i++)
+		cluster_await(&cluster, &guests[leader], i);
+	ck_assert_int_eq(status_of(&guests[a], 0), 0);
+	drain(a, RIG_TICK_NS);
+	ck_assert_int_eq(cluster_leader(&cluster), (int)leader);
+}
+END_TEST
+
 START_TEST(readers_of_a_follower_share_a_round)
 {
 	uint32_t a = other(leader, 1), i;
@@ -201,8 +329,20 @@ int main(void)
 		       a_put_in_doubt_takes_effect_once_under_the_next_leader);
 	tcase_add_test(tests, a_leader_that_dies_is_replaced_and_catches_up);
 	tcase_add_test(tests, a_leader_whose_disk_stalls_hands_over);
+	tcase_add_test(tests, a_leader_that_stops_answers_and_hands_over);
+	tcase_add_test(tests, a_stop_hands_over_to_who_is_there);
+	tcase_add_test(tests, a_stop_waits_for_nobody_who_is_not_there);
+	tcase_add_test(tests,
+		       a_stop_does_not_wait_for_an_election_that_nobody_wins);
+	tcase_add_test(tests, a_follower_that_stops_under_load_comes_to_rest);
 	tcase_add_test(tests, readers_of_a_follower_share_a_round);
 	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
 	suite_add_tcase(suite, tests);
+	TCase *small = tcase_create("three members with small segments");
+
+	tcase_set_timeout(small, 120);
+	tcase_add_checked_fixture(small, set_up_small, tear_down);
+	tcase_add_test(small, segments_may_be_smaller_than_the_largest_entry);
+	suite_add_tcase(suite, small);
 	return run_suite(suite);
 }

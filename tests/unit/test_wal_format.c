@@ -26,14 +26,16 @@ static const char segment_golden[] =
 	"0807060504030201181716151413121128272625242322213837363534333231"
 	"4847464544434241";
 static const char meta_golden[] =
-	"63e0fbef4c574d540100000002000000c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
+	"a3ae87a34c574d540100000002000000c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
 	"0807060504030201181716151413121130313233343536372d383961622d6364"
 	"65662d303132332d343536373839616263646566000000001100000000000000"
 	"1200000000000000130000000000000014000000000000001500000000000000"
 	"1600000000000000170000000000000021000000000000002200000000000000"
 	"2300000000000000240000000000000025000000000000003100000000000000"
 	"3200000000000000330000000000000034000000000000003500000000000000"
-	"4100000000000000";
+	"4100000000000000420000000000000043000000000000005100000000000000"
+	"5200000000000000530000000000000054000000000000005500000000000000"
+	"560000000000000057000000000000005800000000000000";
 static const char snapshot_golden[] =
 	"6f6f556d4c57534e0100000004000000c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
 	"08070605040302011817161514131211";
@@ -208,6 +210,7 @@ END_TEST
 static void make_meta(uint64_t version, uint8_t *pair)
 {
 	struct meta meta = {0};
+	uint64_t i;
 
 	meta.frame.own = META_READY;
 	set_cluster(meta.cluster);
@@ -224,6 +227,10 @@ static void make_meta(uint64_t version, uint8_t *pair)
 	meta.snapshot = (struct meta_snapshot){0x21, 0x22, 0x23, {0x24, 0x25}};
 	meta.previous = (struct meta_snapshot){0x31, 0x32, 0x33, {0x34, 0x35}};
 	meta.void_before = 0x41;
+	meta.damaged_last = 0x42;
+	meta.damaged_term = 0x43;
+	for (i = 0; i < META_GAPS; i++)
+		meta.gaps[i] = (struct meta_gap){0x51 + 2 * i, 0x52 + 2 * i};
 	meta_seal(pair, &meta);
 }
 
@@ -231,7 +238,7 @@ START_TEST(a_meta_slot_has_these_bytes_twice)
 {
 	make_meta(0x1112131415161718, blocks);
 	is_hex(blocks, meta_golden);
-	is_zero(blocks + 232, DISK_BLOCK - 232);
+	is_zero(blocks + 312, DISK_BLOCK - 312);
 	ck_assert_mem_eq(blocks, blocks + DISK_BLOCK, DISK_BLOCK);
 	ck_assert_uint_eq(meta_offset(4), 0);
 	ck_assert_uint_eq(meta_offset(5), 8192);
