@@ -187,7 +187,7 @@ $(call home,$(1))/conclaved: $$(call objects,$(1),$(SHELL_MAIN)) \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		-luring -ljemalloc -lpthread
+		-luring -lssl -lcrypto -ljemalloc -lpthread
 
 $(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) build/$(1)/sources
 	@mkdir -p $$(@D)
@@ -199,7 +199,7 @@ $(call home,$(1))/bench: $$(call objects,$(1),$(BENCH) $(SUPPORT)) \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		$$(WRAP_MALLOC) -luring -lpthread -lm
+		$$(WRAP_MALLOC) -luring -lssl -lcrypto -lpthread -lm
 
 $(call home,$(1))/demo: $$(call objects,$(1),$(DEMO) $(SUPPORT)) \
 		build/$(1)/sources
@@ -239,7 +239,7 @@ $(addprefix build/$(1)/unit/,$(filter-out $(ON_MEMORY_DISK),\
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
 		$$(if $$(filter $$*,$(COUNTING)),$$(WRAP_MALLOC)) \
-		$$(CHECK_LIBS) -luring -lpthread -lm
+		$$(CHECK_LIBS) -luring -lssl -lcrypto -lpthread -lm
 
 build/$(1)/integration/%: build/$(1)/tests/integration/%.o \
 		$$(call objects,$(1),$(INTEGRATION_SUPPORT) $(SUPPORT)) \
@@ -247,7 +247,7 @@ build/$(1)/integration/%: build/$(1)/tests/integration/%.o \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		$$(CHECK_LIBS) -luring -lpthread -lm
+		$$(CHECK_LIBS) -luring -lssl -lcrypto -lpthread -lm
 
 .PHONY: $(1)-programs $(1)-units $(1)-integrations
 $(1)-programs: $$(call programs,$(1))
@@ -320,7 +320,7 @@ build/fuzz/bin/%: build/fuzz/tests/fuzz/fuzz_%.o $(fuzz.archives)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(fuzz.link) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
-		$(fuzz.group) -luring -lpthread -lm
+		$(fuzz.group) -luring -lssl -lcrypto -lpthread -lm
 
 .PHONY: fuzz fuzzers
 fuzzers: $(addprefix build/fuzz/bin/,$(FUZZ_NAMES))

@@ -106,7 +106,7 @@ int address_look_up(const struct address_parts *parts,
 {
 	struct addrinfo *found;
 	int count = 0;
-	int result = find(parts, AI_ADDRCONFIG, &found);
+	int result = find(parts, 0, &found);
 
 	if (result != 0)
 		return result < 0 ? result : EAI_FAIL;

@@ -117,14 +117,13 @@ int config_parse_names(const struct config_option *option, const char *text,
 		text = next_word(text, word, sizeof(word));
 		if (!text || word[strspn(word, good)] != '\0')
 			return -EINVAL;
-		size_t size = strlen(word);
-		if (used + size + 1 >= sizeof(names))
+		int size = snprintf(names + used, sizeof(names) - used, "%s%s",
+				    used > 0 ? "," : "", word);
+		if (size < 0 || (size_t)size >= sizeof(names) - used)
 			return -EINVAL;
-		memcpy(names + used, word, size + 1);
-		used += size;
+		used += (size_t)size;
 		if (*text == '\0')
 			break;
-		names[used++] = ',';
 		text++;
 	}
 	memcpy(field, names, sizeof(names));

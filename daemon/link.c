@@ -74,10 +74,43 @@ int link_begin(struct link *link, struct engine *engine, int fd,
 void link_end(struct link *link, struct engine *engine)
 {
 	assert(link->state != LINK_FREE);
+	if (link->tls)
+		tls_end(link->tls);
 	engine_stream_close(engine, link->stream);
 	link->state = LINK_FREE;
 	link->stream = -1;
 	link->fd = -1;
+}
+
+/* ---- bytes, sealed or not ---- */
+
+static uint32_t received(struct link *link, struct engine *engine,
+			 const uint8_t **ret_bytes)
+{
+	return link->tls ? tls_received(link->tls, ret_bytes)
+			 : engine_received(engine, link->stream, ret_bytes);
+}
+
+static void take(struct link *link, struct engine *engine, uint32_t size)
+{
+	if (link->tls)
+		tls_take(link->tls, size);
+	else
+		engine_take(engine, link->stream, size);
+}
+
+bool link_is_said(const struct link *link)
+{
+	const uint8_t *bytes;
+
+	if (link->out_sent < link->out_size)
+		return false;
+	return !link->tls || tls_out(link->tls, &bytes) == 0;
+}
+
+bool link_is_broken(const struct link *link)
+{
+	return link->tls && link->tls->failed;
 }
 
 /* ---- greetings ---- */
@@ -100,12 +133,12 @@ int link_hear_greeting(struct link *link, struct engine *engine,
 	uint32_t size;
 
 	while (link->in_used < sizeof(link->in) &&
-	       (size = engine_received(engine, link->stream, &bytes)) > 0) {
+	       (size = received(link, engine, &bytes)) > 0) {
 		if (size > sizeof(link->in) - link->in_used)
 			size = (uint32_t)sizeof(link->in) - link->in_used;
 		memcpy(link->in + link->in_used, bytes, size);
 		link->in_used += size;
-		engine_take(engine, link->stream, size);
+		take(link, engine, size);
 	}
 	if (link->in_used < sizeof(link->in))
 		return 0;
@@ -124,8 +157,7 @@ int link_hear(struct link *link, struct engine *engine, struct node *node,
 	bool any = false;
 
 	assert(link->state == LINK_OPEN);
-	while (left > 0 &&
-	       (size = engine_received(engine, link->stream, &bytes)) > 0) {
+	while (left > 0 && (size = received(link, engine, &bytes)) > 0) {
 		uint32_t taken = 0;
 		if (size > left)
 			size = left;
@@ -136,7 +168,7 @@ int link_hear(struct link *link, struct engine *engine, struct node *node,
 		link->heard += taken;
 		if (result < 0)
 			return result;
-		engine_take(engine, link->stream, taken);
+		take(link, engine, taken);
 		any = any || taken > 0;
 		left -= taken;
 		if (taken < size)
@@ -183,11 +215,62 @@ static bool send_frames(struct link *link, struct engine *engine,
 	return true;
 }
 
+/* ---- sealed ---- */
+
+static void seal_greeting(struct link *link)
+{
+	link->out_sent += tls_put(link->tls, link->out + link->out_sent,
+				  link->out_size - link->out_sent);
+}
+
+/* What was sealed is as good as sent. */
+static void seal_frames(struct link *link, struct node *node)
+{
+	struct node_part parts[NODE_PARTS_MAX];
+	uint32_t count = node_gather(node, link->member,
+				     (enum node_lane)link->lane, parts);
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t done =
+			tls_put(link->tls, parts[i].bytes, parts[i].size);
+		total += done;
+		if (done < parts[i].size)
+			break;
+	}
+	if (count > 0)
+		node_sent(node, link->member, (enum node_lane)link->lane,
+			  total);
+}
+
+static bool send_sealed(struct link *link, struct engine *engine,
+			struct node *node)
+{
+	const uint8_t *bytes;
+
+	if (link->out_sent < link->out_size)
+		seal_greeting(link);
+	else if (link->state == LINK_OPEN && tls_room(link->tls) > 0)
+		seal_frames(link, node);
+	tls_flush(link->tls);
+	uint32_t size = tls_out(link->tls, &bytes);
+	if (size == 0)
+		return false;
+	engine_parts(engine, link->stream)[0] = (struct iovec){
+		.iov_base = (void *)(uintptr_t)bytes,
+		.iov_len = size,
+	};
+	engine_send(engine, link->stream, 1);
+	return true;
+}
+
 bool link_send(struct link *link, struct engine *engine, struct node *node)
 {
 	if (link->state == LINK_CONNECTING ||
 	    !engine_can_send(engine, link->stream))
 		return false;
+	if (link->tls)
+		return send_sealed(link, engine, node);
 	if (link->out_sent < link->out_size) {
 		send_greeting(link, engine);
 		return true;
@@ -201,11 +284,13 @@ void link_sent(struct link *link, struct engine *engine, struct node *node)
 
 	if (!engine_sent(engine, link->stream, &size))
 		return;
-	if (link->lent) {
+	if (link->tls) {
+		tls_sent(link->tls, size);
+	} else if (link->lent) {
 		link->lent = false;
 		node_sent(node, link->member, (enum node_lane)link->lane, size);
-		return;
+	} else {
+		link->out_sent += size;
+		assert(link->out_sent <= link->out_size);
 	}
-	link->out_sent += size;
-	assert(link->out_sent <= link->out_size);
 }

@@ -3,12 +3,14 @@
  * first on it.
  *
  *   connecting  dialled, and not yet through
+ *   shaking     with TLS: its handshake goes on
  *   greeting    dialled: our greeting goes out, the answer is awaited
  *               accepted: the other side's greeting is awaited
  *   waiting     accepted and greeted; another connection of the same lane
  *               must end before this one can be answered
  *   answering   our answer goes out; then it is open, or closed
  *   open        frames flow: the bytes belong to the node
+ *   ending      TLS says why not; then it is closed
  *
  * All but open has a deadline. Which connection may become what is decided by
  * those who know the others: daemon/peers.h.
@@ -19,6 +21,7 @@
 #include "daemon/address.h"
 #include "daemon/engine.h"
 #include "daemon/node.h"
+#include "daemon/tls.h"
 #include "daemon/wire.h"
 
 enum link_state {
@@ -28,6 +31,8 @@ enum link_state {
 	LINK_WAITING,
 	LINK_ANSWERING,
 	LINK_OPEN,
+	LINK_SHAKING,
+	LINK_ENDING,
 };
 
 enum link_limits {
@@ -38,11 +43,14 @@ enum link_limits {
 struct link {
 	uint8_t state; /* enum link_state */
 	bool dialled; /* by us */
+	bool is_shaking; /* TLS has begun to speak */
+	bool is_quiet; /* and said its last word */
 	bool lent; /* what is being sent is the node's */
 	uint8_t lane; /* enum node_lane; accepted: once it greeted */
 	int32_t verdict; /* of an answer: enum wire_refusal */
 	int stream; /* of the engine */
 	int fd; /* the engine's */
+	struct tls *tls; /* lent; NULL: plain TCP */
 	uint64_t member; /* who is there, or claims to be; 0: not known */
 	uint64_t incarnation;
 	uint64_t since_ns; /* begun, or opened */
@@ -97,10 +105,10 @@ bool link_send(struct link *link, struct engine *engine, struct node *node);
 /* After engine_reap(): what became of that. */
 void link_sent(struct link *link, struct engine *engine, struct node *node);
 
-/* Whether our greeting is the kernel's. */
-static inline bool link_is_said(const struct link *link)
-{
-	return link->out_size > 0 && link->out_sent == link->out_size;
-}
+/* Whether all that we had to say is the kernel's. */
+bool link_is_said(const struct link *link);
+
+/* Whether TLS found that what came was tampered with, or was none. */
+bool link_is_broken(const struct link *link);
 
 #endif

@@ -17,6 +17,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <immintrin.h>
+#include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -50,12 +51,27 @@ static void begin_drain(struct loop *loop, uint32_t number)
 	node_drain(loop->node);
 }
 
+static void reload(struct loop *loop)
+{
+	if (loop->peers && loop->peers->tls) {
+		peers_reload(loop->peers, &loop->files);
+		return;
+	}
+	log_begin(loop->log, LOG_INFO, "nothing to reload");
+	log_text(loop->log, "why", "there are no keys for TLS");
+	log_end(loop->log);
+}
+
 static void read_signals(struct loop *loop)
 {
 	struct signalfd_siginfo signal;
 
-	while (read(loop->signals, &signal, sizeof(signal)) == sizeof(signal))
-		begin_drain(loop, signal.ssi_signo);
+	while (read(loop->signals, &signal, sizeof(signal)) == sizeof(signal)) {
+		if (signal.ssi_signo == SIGHUP)
+			reload(loop);
+		else
+			begin_drain(loop, signal.ssi_signo);
+	}
 }
 
 /* ---- arrivals ---- */

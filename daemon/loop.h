@@ -39,6 +39,7 @@ struct loop {
 	struct peers *peers; /* NULL: a member that stays alone */
 	struct helper *helper; /* so are these, then */
 	struct spare *spare;
+	struct tls_files files; /* of keys, for SIGHUP */
 	int doors[ENGINE_DOORS]; /* listening descriptors; -1: none */
 	int signals; /* signalfd */
 	uint64_t spin_ns; /* longest spin; UINT64_MAX: never sleep */

@@ -373,6 +373,7 @@ int member_run(struct member *member)
 		.peers = member->peers,
 		.helper = &member->helper,
 		.spare = &member->spare,
+		.files = member_tls_files(member->config),
 		.doors = {member->listener.fd, member->peer_listener},
 		.signals = member->signals,
 		.spin_ns = spin_us == CONFIG_SPIN_FOREVER ? UINT64_MAX
@@ -389,6 +390,9 @@ void member_close(struct member *member)
 {
 	wal_close(member->wal);
 	disk_close(member->disk);
+	if (member->peers)
+		peers_release(member->peers);
+	free(member->peers);
 	helper_close(&member->helper);
 	engine_close(member->engine);
 	(void)close(member->signals); /* it holds no data */

@@ -73,6 +73,9 @@ int member_fail(struct member *member, const char *what, int error,
 void member_peer_options(const struct member *member,
 			 struct node_options *options);
 
+/* Where keys for TLS are. */
+struct tls_files member_tls_files(const struct config *config);
+
 /* The second mapping, for images; before the node is opened. */
 int member_open_spare(struct member *member, uint64_t size)
 	__attribute__((warn_unused_result));

@@ -62,7 +62,8 @@ int member_catch_signals(struct member *member)
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return member_fail(member, "cannot ignore SIGPIPE", -errno,
 				   "allow the system call rt_sigaction");
-	(void)sigemptyset(&set); /* these three cannot fail */
+	(void)sigemptyset(&set); /* these four cannot fail */
+	(void)sigaddset(&set, SIGHUP);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)

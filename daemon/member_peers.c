@@ -100,6 +100,16 @@ static int fail_listen(struct member *member, const char *what, int error)
 	return MEMBER_OTHER;
 }
 
+/* A name may have addresses of both kinds; most write the older one. */
+static const struct address *choose(const struct address *found, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (found[i].where.ss_family == AF_INET)
+			return &found[i];
+	}
+	return &found[0];
+}
+
 static int open_listener(struct member *member)
 {
 	struct address found[ADDRESS_FOUND_MAX];
@@ -110,9 +120,10 @@ static int open_listener(struct member *member)
 		return MEMBER_STOPPED;
 	int result = address_split(member->config->peer_listen, &parts);
 	assert(result == 0);
-	if (address_look_up(&parts, found) <= 0)
+	int count = address_look_up(&parts, found);
+	if (count <= 0)
 		return fail_listen(member, "look up the name", 0);
-	result = listen_at(&found[0], &what);
+	result = listen_at(choose(found, count), &what);
 	if (result < 0)
 		return fail_listen(member, what, result);
 	member->peer_listener = result;
@@ -142,9 +153,39 @@ static int open_helper(struct member *member)
 	return MEMBER_STOPPED;
 }
 
+/* ---- keys ---- */
+
+struct tls_files member_tls_files(const struct config *config)
+{
+	struct tls_files files = {
+		.certificate = config->peer_cert,
+		.key = config->peer_key,
+		.authority = config->peer_ca,
+		.names = config->peer_names,
+	};
+
+	return files;
+}
+
+static int open_keys(struct member *member, struct tls_keys *ret_keys)
+{
+	struct tls_files files = member_tls_files(member->config);
+	char error[TLS_ERROR_MAX];
+
+	if (tls_keys_open(ret_keys, &files, error) == 0)
+		return MEMBER_STOPPED;
+	log_begin(member->log, LOG_ERROR, "no keys for TLS");
+	log_text(member->log, "why", error);
+	log_text(member->log, "next",
+		 "correct what --peer-cert, --peer-key or --peer-ca names");
+	log_end(member->log);
+	return MEMBER_OTHER;
+}
+
 int member_open_peers(struct member *member, const uint8_t cluster[16],
 		      uint64_t seed)
 {
+	struct tls_keys keys;
 	struct peers_ground ground = {
 		.engine = member->engine,
 		.node = member->node,
@@ -157,13 +198,22 @@ int member_open_peers(struct member *member, const uint8_t cluster[16],
 	};
 
 	memcpy(ground.cluster, cluster, sizeof(ground.cluster));
-	int result = open_helper(member);
+	int result = MEMBER_STOPPED;
+	if (member->config->peer_cert[0] != '\0') {
+		result = open_keys(member, &keys);
+		ground.keys = &keys;
+	}
+	if (result == MEMBER_STOPPED)
+		result = open_helper(member);
 	if (result != MEMBER_STOPPED)
 		return result;
 	member->peers = calloc(1, sizeof(*member->peers));
 	if (!member->peers)
 		return member_fail(member, "no memory for members", -ENOMEM,
 				   "give it more memory");
-	peers_init(member->peers, &ground);
+	result = peers_init(member->peers, &ground);
+	if (result < 0)
+		return member_fail(member, "no memory for members", result,
+				   "give it more memory");
 	return open_listener(member);
 }

@@ -5,10 +5,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-void peers_init(struct peers *peers, const struct peers_ground *ground)
+int peers_init(struct peers *peers, const struct peers_ground *ground)
 {
 	assert(ground->member != 0 && ground->incarnation != 0);
 	memset(peers, 0, sizeof(*peers));
@@ -22,6 +24,25 @@ void peers_init(struct peers *peers, const struct peers_ground *ground)
 	peers->plaintext = ground->plaintext;
 	peers->random = ground->seed;
 	peers->change = UINT64_MAX; /* none that the node could name */
+	if (!ground->keys)
+		return 0;
+	peers->tls = calloc(PEERS_LINKS_MAX, sizeof(*peers->tls));
+	if (!peers->tls)
+		return -ENOMEM;
+	peers->keys = *ground->keys;
+	return 0;
+}
+
+void peers_release(struct peers *peers)
+{
+	for (uint32_t i = 0; i < peers->used; i++) {
+		if (peers->links[i].state != LINK_FREE)
+			link_end(&peers->links[i], peers->engine);
+	}
+	peers->used = 0;
+	tls_keys_close(&peers->keys);
+	free(peers->tls);
+	peers->tls = NULL;
 }
 
 int peers_number(const struct peers *peers, const struct link *link)
@@ -99,6 +120,16 @@ static bool is_news(struct peers_member *member, const char *why, int code)
 	return true;
 }
 
+void peers_complain_tls(struct peers *peers, struct peers_member *member,
+			const char *why)
+{
+	/* Kept in the member: what TLS says is gone with its connection. */
+	if (strcmp(member->tls_error, why) != 0)
+		member->said = NULL;
+	(void)snprintf(member->tls_error, sizeof(member->tls_error), "%s", why);
+	peers_complain(peers, member, member->tls_error, 0);
+}
+
 void peers_complain(struct peers *peers, struct peers_member *member,
 		    const char *why, int code)
 {
@@ -133,6 +164,8 @@ struct link *peers_new_link(struct peers *peers, int fd, bool connecting)
 	}
 	if (peers->used <= place)
 		peers->used = place + 1;
+	if (peers->tls)
+		link->tls = &peers->tls[place];
 	link->since_ns = peers->now_ns;
 	link->deadline_ns = peers->now_ns + PEERS_GREET_NS;
 	return link;
@@ -225,55 +258,6 @@ void peers_open(struct peers *peers, struct link *link)
 		send_away(peers, link, &peers->links[lane->waiting]);
 }
 
-/* The oldest that has said nothing makes room. */
-static void make_room(struct peers *peers)
-{
-	struct link *oldest = NULL;
-
-	for (uint32_t i = 0; i < peers->used; i++) {
-		struct link *link = &peers->links[i];
-		if (link->state == LINK_FREE || link->state == LINK_OPEN ||
-		    link->dialled)
-			continue;
-		if (!oldest || link->since_ns < oldest->since_ns)
-			oldest = link;
-	}
-	assert(oldest);
-	if (peers_may_say(peers)) {
-		peers_begin_line(peers, oldest, LOG_WARN,
-				 "too many connections that do not greet");
-		log_end(peers->log);
-	}
-	peers_drop(peers, oldest);
-}
-
-static void name_remote(struct link *link)
-{
-	struct address address = {.size = sizeof(address.where)};
-
-	if (getpeername(link->fd, (struct sockaddr *)&address.where,
-			&address.size) == 0)
-		address_text(&address, link->where);
-}
-
-void peers_arrive(struct peers *peers, int fd)
-{
-	if (peers->arrived == PEERS_ARRIVED_MAX)
-		make_room(peers);
-	if (link_prepare(fd) < 0) {
-		(void)close(fd); /* it has ended already */
-		return;
-	}
-	struct link *link = peers_new_link(peers, fd, false);
-	if (!link)
-		return;
-	peers->arrived++;
-	if (peers->next_ns > link->deadline_ns)
-		peers->next_ns = link->deadline_ns;
-	name_remote(link);
-	peers_connected(peers, link);
-}
-
 /* ---- turns ---- */
 
 static void lost(struct peers *peers, struct link *link)
@@ -321,8 +305,12 @@ static bool step(struct peers *peers, struct link *link)
 	uint8_t before = link->state;
 	bool any = false;
 
+	if (before == LINK_ENDING)
+		return peers_linger(peers, link);
 	if (before == LINK_CONNECTING && state == ENGINE_STREAM_OPEN)
 		peers_connected(peers, link);
+	else if (before == LINK_SHAKING)
+		peers_shake(peers, link);
 	else if (before == LINK_GREETING)
 		peers_hear_greeting(peers, link);
 	else if (before == LINK_ANSWERING && link_is_said(link))
@@ -331,6 +319,10 @@ static bool step(struct peers *peers, struct link *link)
 		any = hear(peers, link);
 	if (link->state == LINK_FREE)
 		return true;
+	if (link_is_broken(link)) {
+		peers_broken(peers, link);
+		return true;
+	}
 	if (engine_stream_state(peers->engine, link->stream) ==
 	    ENGINE_STREAM_ENDED) {
 		lost(peers, link);
@@ -377,6 +369,7 @@ bool peers_turn(struct peers *peers)
 {
 	bool any = false;
 
+	peers->shakes = 0;
 	renew_lines(peers);
 	if (peers->change != node_members_change(peers->node)) {
 		peers_follow(peers);
@@ -387,6 +380,8 @@ bool peers_turn(struct peers *peers)
 		if (link->state != LINK_FREE && step(peers, link))
 			any = true;
 	}
+	if (peers->shakes == PEERS_SHAKES_MAX)
+		any = true; /* others may wait for their turn */
 	if (any || peers->now_ns >= peers->next_ns) {
 		peers_dial(peers);
 		find_next(peers);

@@ -14,7 +14,11 @@
  * often back before its old connection is known to be dead), and is refused
  * when that does not happen in time: then there are two with one id.
  *
- * All memory is taken at start. Connections that have not greeted are few
+ * With TLS both also prove who they are before either greets; of the
+ * handshakes, which cost some hundred microseconds each, a turn takes one
+ * step.
+ *
+ * All memory but OpenSSL's own is taken at start. Connections that have not greeted are few
  * and for a short time; the oldest of them makes room for a new one.
  */
 #ifndef DAEMON_PEERS_H
@@ -32,11 +36,16 @@ enum peers_limits {
 	PEERS_LINKS_MAX = 2 * PEERS_LANES_MAX + PEERS_ARRIVED_MAX,
 	/* Some more, which the kernel has not yet let go of. */
 	PEERS_STREAMS = PEERS_LINKS_MAX + 16,
+	PEERS_SHAKES_MAX = 1, /* steps of handshakes in a turn */
+	PEERS_REFUSALS = 16, /* remembered, not to repeat them */
 	PEERS_LINES_MAX = 20, /* of the log about strangers, a second */
 };
 
 /* From a connection's begin until it is open. */
 #define PEERS_GREET_NS 3000000000ull
+
+/* For saying no. */
+#define PEERS_REFUSE_NS 1000000000ull
 
 /* Pause before a lane is dialled again: from, to. */
 #define PEERS_PAUSE_NS	   50000000ull
@@ -47,6 +56,9 @@ enum peers_limits {
 
 /* Strangers, who may be many, do not fill the log. */
 #define PEERS_LINES_NS 1000000000ull
+
+/* The same refusal is not said again sooner. */
+#define PEERS_AGAIN_NS 60000000000ull
 
 /* A name is not looked up again sooner. */
 #define PEERS_NAME_NS 5000000000ull
@@ -70,8 +82,16 @@ struct peers_member {
 	struct peers_lane lanes[NODE_LANES];
 	struct address addresses[ADDRESS_FOUND_MAX];
 	char address[NODE_ADDRESS_MAX];
+	char tls_error[TLS_ERROR_MAX]; /* the last one, to be said once */
 	const char *said; /* the last complaint, not to repeat it */
 	int said_code;
+};
+
+/* What was said about somebody who was refused. */
+struct peers_refusal {
+	uint64_t claimed;
+	int32_t status;
+	uint64_t until_ns; /* it is said again then */
 };
 
 struct peers {
@@ -90,8 +110,13 @@ struct peers {
 	uint64_t tag; /* of the last lookup */
 	uint64_t lines_until_ns;
 	uint32_t lines;
+	uint32_t refused; /* ever */
+	struct peers_refusal refusals[PEERS_REFUSALS];
 	uint32_t arrived;
 	uint32_t used; /* links from here on are free */
+	uint32_t shakes; /* steps of handshakes in this turn */
+	struct tls *tls; /* one for each link; NULL: plain TCP */
+	struct tls_keys keys;
 	struct peers_member members[PEERS_OTHERS_MAX];
 	struct link links[PEERS_LINKS_MAX];
 	struct node_member list[NODE_MEMBERS_MAX]; /* while it is read */
@@ -108,9 +133,21 @@ struct peers_ground {
 	uint64_t incarnation;
 	uint64_t seed; /* of the chance in pauses */
 	bool plaintext; /* plain TCP is good enough everywhere */
+	const struct tls_keys *keys; /* taken; NULL: plain TCP */
 };
 
-void peers_init(struct peers *peers, const struct peers_ground *ground);
+/* 0, or -ENOMEM. */
+int peers_init(struct peers *peers, const struct peers_ground *ground)
+	__attribute__((warn_unused_result));
+
+/* Ends all connections; the node is not told. */
+void peers_release(struct peers *peers);
+
+/*
+ * New connections use what the files say now; if something is wrong with
+ * them, what they said before, and that is logged.
+ */
+void peers_reload(struct peers *peers, const struct tls_files *files);
 
 /* A connection was accepted. */
 void peers_arrive(struct peers *peers, int fd);
@@ -148,8 +185,24 @@ struct wire_greeting peers_greeting(const struct peers *peers, uint64_t to,
 /* Ends a link: the lane is dialled again, or the one that waits comes in. */
 void peers_drop(struct peers *peers, struct link *link);
 
-/* TCP is through: who dialled greets. */
+/* TCP is through: TLS begins, or greetings do. */
 void peers_connected(struct peers *peers, struct link *link);
+
+/* Goes on with TLS. */
+void peers_shake(struct peers *peers, struct link *link);
+
+/* TLS failed: says why, here and to the other side. */
+void peers_broken(struct peers *peers, struct link *link);
+
+/* Waits until the other side has heard it; whether that is over. */
+bool peers_linger(struct peers *peers, struct link *link);
+
+/* Who dialled greets. */
+void peers_begin_greeting(struct peers *peers, struct link *link);
+
+/* Whether the certificate of a link is that of the member. */
+bool peers_is_named(const struct peers *peers, const struct link *link,
+		    const struct peers_member *member);
 
 /* It may carry frames from now on. */
 void peers_open(struct peers *peers, struct link *link);
@@ -164,6 +217,10 @@ bool peers_may_say(struct peers *peers);
 /* Says why a member cannot be talked to, unless that was said. */
 void peers_complain(struct peers *peers, struct peers_member *member,
 		    const char *why, int code);
+
+/* The same for what TLS says. */
+void peers_complain_tls(struct peers *peers, struct peers_member *member,
+			const char *why);
 
 /* Reads the members anew; those that left are let go. */
 void peers_follow(struct peers *peers);

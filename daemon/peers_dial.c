@@ -242,7 +242,7 @@ static struct address *next_address(struct peers *peers,
 
 static bool is_allowed(const struct peers *peers, const struct address *address)
 {
-	return peers->plaintext || address_is_loopback(address);
+	return peers->tls || peers->plaintext || address_is_loopback(address);
 }
 
 static void dial(struct peers *peers, struct peers_member *member,

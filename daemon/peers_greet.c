@@ -6,11 +6,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-/* Time for a refusal to go out. */
-#define REFUSE_NS 1000000000ull
-
-void peers_connected(struct peers *peers, struct link *link)
+void peers_begin_greeting(struct peers *peers, struct link *link)
 {
 	link->state = LINK_GREETING;
 	if (!link->dialled)
@@ -18,6 +16,57 @@ void peers_connected(struct peers *peers, struct link *link)
 	struct wire_greeting greeting =
 		peers_greeting(peers, link->member, link->lane);
 	link_greet(link, &greeting);
+}
+
+/* ---- arrivals ---- */
+
+/* The oldest that has said nothing makes room. */
+static void make_room(struct peers *peers)
+{
+	struct link *oldest = NULL;
+
+	for (uint32_t i = 0; i < peers->used; i++) {
+		struct link *link = &peers->links[i];
+		if (link->state == LINK_FREE || link->state == LINK_OPEN ||
+		    link->dialled)
+			continue;
+		if (!oldest || link->since_ns < oldest->since_ns)
+			oldest = link;
+	}
+	assert(oldest);
+	if (peers_may_say(peers)) {
+		peers_begin_line(peers, oldest, LOG_WARN,
+				 "too many connections that do not greet");
+		log_end(peers->log);
+	}
+	peers_drop(peers, oldest);
+}
+
+static void name_remote(struct link *link)
+{
+	struct address address = {.size = sizeof(address.where)};
+
+	if (getpeername(link->fd, (struct sockaddr *)&address.where,
+			&address.size) == 0)
+		address_text(&address, link->where);
+}
+
+void peers_arrive(struct peers *peers, int fd)
+{
+	if (peers->arrived == PEERS_ARRIVED_MAX)
+		make_room(peers);
+	if (link_prepare(fd) < 0) {
+		(void)close(fd); /* it has ended already */
+		return;
+	}
+	struct link *link = peers_new_link(peers, fd, false);
+	if (!link)
+		return;
+	peers->arrived++;
+	if (peers->next_ns > link->deadline_ns)
+		peers->next_ns = link->deadline_ns;
+	name_remote(link);
+	peers_connected(peers, link);
 }
 
 /* ---- answers that come ---- */
@@ -65,10 +114,26 @@ static void answer(struct peers *peers, struct link *link, uint64_t to,
 	link->state = LINK_ANSWERING;
 }
 
+/* Whether this was not said about it a moment ago. */
+static bool is_fresh(struct peers *peers, uint64_t claimed, int32_t status)
+{
+	struct peers_refusal *refusal = peers->refusals;
+
+	for (uint32_t i = 0; i < PEERS_REFUSALS; i++, refusal++) {
+		if (refusal->claimed == claimed && refusal->status == status &&
+		    peers->now_ns < refusal->until_ns)
+			return false;
+	}
+	peers->refusals[peers->refused++ % PEERS_REFUSALS] =
+		(struct peers_refusal){claimed, status,
+				       peers->now_ns + PEERS_AGAIN_NS};
+	return peers_may_say(peers);
+}
+
 static void refuse(struct peers *peers, struct link *link, uint64_t claimed,
 		   int32_t status)
 {
-	if (peers_may_say(peers)) {
+	if (is_fresh(peers, claimed, status)) {
 		log_begin(peers->log, LOG_WARN, "peer refused");
 		log_number(peers->log, "claims", claimed);
 		log_text(peers->log, "address", link->where);
@@ -77,7 +142,7 @@ static void refuse(struct peers *peers, struct link *link, uint64_t claimed,
 		log_end(peers->log);
 	}
 	answer(peers, link, claimed, status);
-	link->deadline_ns = peers->now_ns + REFUSE_NS;
+	link->deadline_ns = peers->now_ns + PEERS_REFUSE_NS;
 }
 
 void peers_admit(struct peers *peers, struct link *link)
@@ -154,6 +219,8 @@ static void hear_first(struct peers *peers, struct link *link,
 					 ? WIRE_EREMOVED
 					 : WIRE_ESTRANGER;
 	}
+	if (member && !peers_is_named(peers, link, member))
+		status = WIRE_ENAME;
 	if (status != WIRE_OK) {
 		refuse(peers, link, greeting->from, status);
 		return;

@@ -164,6 +164,11 @@ const char *wire_refusal_text(int status)
 		return "this id was removed from the cluster: stop the "
 		       "daemon; to come back it joins under a new id and with "
 		       "an empty data folder";
+	case WIRE_ENAME:
+		return "the certificate does not have the name of the host at "
+		       "which the member is: issue one with that as "
+		       "subjectAltName, or allow the name it has with "
+		       "--peer-names";
 	default:
 		return "refused for a reason that this version does not know: "
 		       "look into the log of the other member";

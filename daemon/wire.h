@@ -113,6 +113,7 @@ enum wire_refusal {
 	WIRE_EVERSION = 5, /* no protocol that both speak */
 	WIRE_ELANE = 6, /* no such lane */
 	WIRE_EREMOVED = 7, /* this id was removed from the cluster */
+	WIRE_ENAME = 8, /* its certificate has none of the names allowed */
 };
 
 struct wire_greeting {

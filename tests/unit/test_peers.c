@@ -313,7 +313,8 @@ START_TEST(a_refusal_is_said_once_however_often_it_comes)
 	ck_assert(!all_up(2));
 	/* As the one that dials, and as the one that refuses. */
 	ck_assert_uint_eq(times_said(&members[0], "no connection to peer"), 1);
-	ck_assert_uint_gt(times_said(&members[1], "peer refused"), 3);
+	ck_assert_uint_ge(times_said(&members[1], "peer refused"), 1);
+	ck_assert_uint_le(times_said(&members[1], "peer refused"), 2);
 	/* What was wrong is put right: no restart is needed. */
 	members[1].peers.cluster[0] ^= 1;
 	for (int i = 0; i < 300 && !all_up(2); i++) {

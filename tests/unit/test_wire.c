@@ -317,7 +317,7 @@ END_TEST
 
 START_TEST(every_refusal_has_a_sentence_of_its_own)
 {
-	for (int a = WIRE_OK; a <= WIRE_EREMOVED + 1; a++) {
+	for (int a = WIRE_OK; a <= WIRE_ENAME + 1; a++) {
 		const char *text = wire_refusal_text(a);
 		ck_assert_int_gt(strlen(text), 10);
 		for (int b = WIRE_OK; b < a; b++)
