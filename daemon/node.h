@@ -142,7 +142,8 @@ void node_bye(struct node *node, int handle);
 
 /*
  * The members as the configuration in force and the log name them, this one
- * included; the count. node_members_change() rises when the list may differ.
+ * included, in the order of ids; the count. node_members_change() rises when
+ * the list may differ.
  */
 uint32_t node_members(const struct node *node,
 		      struct node_member ret_members[NODE_MEMBERS_MAX]);

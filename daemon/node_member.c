@@ -51,6 +51,21 @@ static void fill_member(const struct node *node,
 	       strnlen(address, NODE_ADDRESS_MAX - 1));
 }
 
+/* In the order of ids. */
+static void add_member(const struct node *node,
+		       const struct raft_conf_state *conf, uint64_t id,
+		       struct node_member *members, uint32_t *count)
+{
+	uint32_t at = *count;
+
+	if (*count == NODE_MEMBERS_MAX)
+		return;
+	for (; at > 0 && members[at - 1].id > id; at--)
+		members[at] = members[at - 1];
+	fill_member(node, conf, id, &members[at]);
+	(*count)++;
+}
+
 uint32_t node_members(const struct node *node,
 		      struct node_member ret_members[NODE_MEMBERS_MAX])
 {
@@ -58,12 +73,11 @@ uint32_t node_members(const struct node *node,
 	uint32_t i, count = 0;
 
 	raft_status(node->raft, &raft);
-	fill_member(node, &raft.conf, node->options.member,
-		    &ret_members[count++]);
+	add_member(node, &raft.conf, node->options.member, ret_members, &count);
 	for (i = 0; i < node->options.peers_max; i++)
-		if (node->peers[i].id && count < NODE_MEMBERS_MAX)
-			fill_member(node, &raft.conf, node->peers[i].id,
-				    &ret_members[count++]);
+		if (node->peers[i].id)
+			add_member(node, &raft.conf, node->peers[i].id,
+				   ret_members, &count);
 	return count;
 }
 
