@@ -38,6 +38,10 @@ enum peers_limits {
 /* From a connection's begin until it is open. */
 #define PEERS_GREET_NS 3000000000ull
 
+/* A connection waits so long for the lane that another one has: the dialler
+ * must not have given up when it is told that its id is there twice. */
+#define PEERS_WAIT_NS (PEERS_GREET_NS / 2)
+
 /* Pause before a lane is dialled again: from, to. */
 #define PEERS_PAUSE_NS	   50000000ull
 #define PEERS_PAUSE_MAX_NS 2000000000ull
