@@ -284,10 +284,12 @@ test:
 
 SEED = 1
 STEPS = 100000
-## sim: replay one simulated history: SEED= STEPS=
+MEMBERS =
+## sim: replay one simulated history: SEED= STEPS= MEMBERS=
 .PHONY: sim
 sim: build/sim
-	build/sim --seed $(SEED) --steps $(STEPS)
+	build/sim --seed $(SEED) --steps $(STEPS) \
+		$(if $(MEMBERS),--members $(MEMBERS))
 
 ## clang: build everything with clang
 .PHONY: clang

@@ -120,7 +120,7 @@ int config_parse_names(const struct config_option *option, const char *text,
 		size_t size = strlen(word);
 		if (used + size + 1 >= sizeof(names))
 			return -EINVAL;
-		memcpy(names + used, word, size);
+		memcpy(names + used, word, size + 1);
 		used += size;
 		if (*text == '\0')
 			break;

@@ -156,7 +156,9 @@ bool node_is_removed(const struct node *node);
 
 /*
  * A lane to `member` is connected and both greetings are exchanged: what was
- * queued for an earlier connection is forgotten. -ENOENT: not a member.
+ * queued for an earlier connection is forgotten. -ENOENT: not a member. Who
+ * knows no leader takes any id that was not removed: it may have been away
+ * while the members changed, and be led by one that it does not know.
  */
 int node_link_up(struct node *node, uint64_t member, enum node_lane lane)
 	__attribute__((warn_unused_result));

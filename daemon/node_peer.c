@@ -79,7 +79,8 @@ static void forget_who_left(struct node *node, struct peer *peer)
 	uint64_t patience =
 		node->options.tick_ns * node->options.election_ticks;
 
-	if (!peer->leaving || node->now_ns - peer->leave_ns < patience)
+	if (!peer->leaving || peer->id == node->leader ||
+	    node->now_ns - peer->leave_ns < patience)
 		return;
 	forget(node, peer);
 	node->members_change++;
@@ -176,16 +177,27 @@ void peer_follow_conf(struct node *node)
 		     raft.conf.learner_next_count);
 }
 
+/*
+ * Who was away may be led by one who was no member when it left. While it
+ * knows no leader it lets a stranger in, for as long as one that leaves.
+ */
+static bool may_know_more(const struct node *node, uint64_t member)
+{
+	return !node->leader && !node_was_removed(node, member);
+}
+
 int node_link_up(struct node *node, uint64_t member, enum node_lane lane)
 {
 	struct peer *peer = peer_find(node, member);
 	struct raft_status raft;
 
 	raft_status(node->raft, &raft);
-	if (!peer && !raft.conf.voter_count)
+	if (!peer && (!raft.conf.voter_count || may_know_more(node, member)))
 		peer = remember(node, member);
 	if (!peer)
 		return -ENOENT;
+	if (raft.conf.voter_count)
+		leave(node, peer, !peer_in_conf(&raft.conf, member));
 	lane_reset(node, &peer->lanes[lane]);
 	peer->lanes[lane].up = true;
 	/* What was forwarded over the one before may be lost. */

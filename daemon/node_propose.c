@@ -473,11 +473,18 @@ static bool is_stalled(const struct node *node)
 	       node->now_ns - node->progress_ns > patience;
 }
 
+/* While one leads, what is open or sealed comes before what comes again. */
+static bool may_retry(const struct node *node)
+{
+	return node->retry_ns && node->now_ns >= node->retry_ns &&
+	       !node->sealed_count && !(node_leads(node) && node->open.entry);
+}
+
 void propose_retry(struct node *node)
 {
-	if (node->retry_ns && node->now_ns >= node->retry_ns &&
-	    !node->sealed_count) {
+	if (may_retry(node)) {
 		node->retry_ns = 0;
+		node->work++;
 		if (node->batch_retry < node->batch_head)
 			node->batch_retry = node->batch_head;
 		if (node->batch_retry < node->batch_next)

@@ -80,18 +80,22 @@ bool record_can_persist(const struct node *node)
 /* The buffer holds these entries, back to back, and nothing else. */
 static bool is_tidy(const struct node *node, uint64_t first, uint64_t last)
 {
-	const uint8_t *at = node->buffer ? node->buffer->payload : NULL;
+	const struct wal_buffer *buffer = node->buffer;
+	const uint8_t *at;
 	uint64_t index;
 
+	if (!buffer)
+		return false;
+	at = buffer->payload;
 	for (index = first; index <= last; index++) {
 		const struct raft_entry *entry =
 			raft_entry_at(node->raft, index);
 
-		if (!at || entry->data != at)
+		if (entry->data != at)
 			return false;
 		at += entry_size(entry->size);
 	}
-	return at == node->buffer->payload + node->buffer->used;
+	return at == buffer->payload + buffer->used;
 }
 
 /* Puts these entries together in a buffer of their own; false: none is free. */
@@ -317,16 +321,17 @@ static uint32_t describe(struct node *node, const struct wire_frame *frame,
 /* Copies what is new to where it will be written. */
 static void copy_in(struct node *node, uint32_t count)
 {
+	struct wal_buffer *buffer = node->buffer;
 	uint32_t i;
 
-	for (i = 0; i < count; i++) {
+	for (i = 0; buffer && i < count; i++) {
 		struct raft_entry *entry = &node->received[i];
-		uint8_t *to = node->buffer->payload + node->buffer->used;
+		uint8_t *to = buffer->payload + buffer->used;
 
 		if (!entry->data)
 			continue;
 		memcpy(to, entry->data, entry_size(entry->size));
-		node->buffer->used += entry_size(entry->size);
+		buffer->used += entry_size(entry->size);
 		entry->data = to;
 	}
 }

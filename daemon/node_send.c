@@ -50,43 +50,58 @@ static void finish(struct lane *lane, struct sending *sending)
 	wire_seal(&sending->head);
 }
 
+/* The entry in what was read back; NULL when another leader wrote there. */
+static const uint8_t *find_fetched(const struct wal_fetched *got,
+				   const struct raft_entry *entry)
+{
+	const uint8_t *at = got->bytes;
+	struct entry_header header;
+
+	memcpy(&header, at, sizeof(header));
+	while (header.index != entry->index) {
+		at += entry_size(header.size);
+		memcpy(&header, at, sizeof(header));
+	}
+	return header.term == entry->term ? at : NULL;
+}
+
+/* What was asked of the disk, if this entry is in it; NULL: not now. */
+static const uint8_t *read_back(struct node *node, struct peer *peer,
+				const struct raft_entry *entry, bool may_fetch,
+				bool *ret_gone)
+{
+	struct wal_fetched got;
+	int code = -ENOENT;
+	const uint8_t *at;
+
+	if (peer->fetch >= 0)
+		code = wal_fetched(node->wal, peer->fetch, &got);
+	if (code == -EINPROGRESS)
+		return NULL;
+	if (!code && entry->index >= got.first_index &&
+	    entry->index <= got.last_index) {
+		at = find_fetched(&got, entry);
+		*ret_gone = !at;
+		return at;
+	}
+	if (!may_fetch)
+		return NULL;
+	peer_end_fetch(node, peer);
+	peer->fetch = wal_fetch_entries(node->wal, entry->index);
+	*ret_gone = peer->fetch == -ENOENT;
+	return NULL;
+}
+
 /* Bytes of the entry at `index`: in memory, or read back; NULL: not now. */
 static const uint8_t *find_entry(struct node *node, struct peer *peer,
 				 uint64_t index, bool may_fetch, bool *ret_gone)
 {
 	const struct raft_entry *entry = raft_entry_at(node->raft, index);
-	struct wal_fetched got;
-	const uint8_t *at;
-	int code;
 
 	*ret_gone = !entry;
 	if (!entry || entry->data)
 		return entry ? entry->data : NULL;
-	if (peer->fetch >= 0) {
-		code = wal_fetched(node->wal, peer->fetch, &got);
-		if (code == -EINPROGRESS)
-			return NULL;
-		if (!code && index >= got.first_index &&
-		    index <= got.last_index) {
-			struct entry_header header;
-
-			for (at = got.bytes;; at += entry_size(header.size)) {
-				memcpy(&header, at, sizeof(header));
-				if (header.index == index)
-					break;
-			}
-			*ret_gone = header.term != entry->term;
-			return *ret_gone ? NULL : at;
-		}
-		if (!may_fetch)
-			return NULL;
-		peer_end_fetch(node, peer);
-	}
-	if (!may_fetch)
-		return NULL;
-	peer->fetch = wal_fetch_entries(node->wal, index);
-	*ret_gone = peer->fetch == -ENOENT;
-	return NULL;
+	return read_back(node, peer, entry, may_fetch, ret_gone);
 }
 
 static uint64_t term_at(const struct node *node, const struct out_frame *frame,

@@ -233,6 +233,23 @@ static int recover_judge(struct wal *wal, struct log_stop *stop, int result)
 }
 
 /*
+ * Records are missing here, which may have overwritten what is before them.
+ * If that ends before the snapshot, or has another entry at its index, nothing
+ * of it is what the snapshot was cut from.
+ */
+static void recover_break(struct wal *wal)
+{
+	const struct meta_snapshot *covered = &wal->keeper.meta.snapshot;
+	uint64_t term = log_index_term_of(wal, covered->index);
+
+	if (wal->last_index >= covered->index &&
+	    (term == 0 || term == covered->term))
+		return;
+	log_index_void(wal, 0);
+	wal->last_index = 0;
+}
+
+/*
  * Passes over gaps, to the segment that the log went on in: 1; 0 when the log
  * ends with a gap; or an error.
  */
@@ -247,6 +264,7 @@ static int recover_skip(struct wal *wal, struct log_cursor *cursor,
 		wal->next_sequence = gap->resume;
 	if (!log_gap_ends(wal, wal->next_sequence))
 		return 1;
+	recover_break(wal);
 	for (i = cursor->segment; i < wal->live_count; i++) {
 		if (wal->live[i].first_sequence != wal->next_sequence)
 			continue;
@@ -336,6 +354,8 @@ static void recover_end(struct wal *wal)
 {
 	const struct meta_snapshot *covered = &wal->keeper.meta.snapshot;
 
+	if (wal->damage.found)
+		recover_break(wal);
 	if (wal->last_index < covered->index)
 		wal->last_index = covered->index;
 	if (wal->hard.commit < covered->index)

@@ -307,7 +307,9 @@ void wal_damage_ends(struct wal *wal, uint64_t last)
 	last = larger(last, 1);
 	if (wal->damage.found && last < wal->damage.last)
 		wal->damage.last = last;
-	if (last >= meta->damaged_last)
+	/* Before it is noted `meta` stays as it was found. */
+	if (last >= meta->damaged_last ||
+	    (wal->damage.found && !wal->damage.asked))
 		return;
 	meta->damaged_last = last;
 	wal->keeper.dirty = true;

@@ -1,6 +1,7 @@
 /*
  * Synchronous calls, one at a time; see tests/sim/worker.h.
  */
+#include "tests/sim/client.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/worker.h"
 
@@ -141,7 +142,8 @@ static void walk_pages(struct worker *worker, struct conclave_range *range)
 /* What the daemon has already made unreadable. */
 uint64_t worker_compacted(void)
 {
-	const struct cv_status *status = machine_view()->status;
+	const struct cv_status *status =
+		machine_view(client_home(client_current()))->status;
 	return status != NULL ? status->compacted : 0;
 }
 

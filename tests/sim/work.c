@@ -86,7 +86,7 @@ void work_note(uint32_t client)
 void work_check_bell(uint32_t client)
 {
 	const struct worker *worker = &workers[client];
-	const struct machine_view *machine = machine_view();
+	const struct machine_view *machine = machine_view(client_home(client));
 	if (worker->c == NULL || worker->c->link_state != CV_LINK_UP ||
 	    machine->state != MACHINE_ASLEEP || machine->rung ||
 	    !env_connected(worker->c->link.socket))
@@ -103,7 +103,8 @@ void work_check_wait(uint32_t client)
 	const struct conclave *c = workers[client].c;
 	uint32_t flying = 0, posted = 0;
 	/* In the middle of a turn slots are posted and not yet counted. */
-	if (c == NULL || c->link_state != CV_LINK_UP || machine_view()->in_turn)
+	if (c == NULL || c->link_state != CV_LINK_UP ||
+	    machine_view(client_home(client))->in_turn)
 		return;
 	for (uint32_t i = 0; i < c->slot_count; i++) {
 		if (c->reqs[i].state != CV_REQ_FLYING)

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 enum cluster_sizes {
-	CLUSTER_MAX = 5,
+	CLUSTER_MAX = 8,
 	LINK_SIZE = 4 << 20,
 	CLUSTER_TURNS_MAX = 200000,
 };
@@ -103,18 +103,24 @@ static inline bool is_known(struct cluster *cluster, uint32_t a, uint32_t b)
 	return peer_find(cluster->rigs[a].node, b + 1) != NULL;
 }
 
-/* As members come and go, so do their connections. */
+/*
+ * As members come and go, so do their connections: who knows another calls
+ * it, and the other says whether it may come in.
+ */
 static inline void cluster_follow(struct cluster *cluster)
 {
 	uint32_t a, b;
 
 	for (a = 0; a < cluster->count; a++)
 		for (b = 0; b < a; b++) {
-			bool known = may_link(cluster, a, b) &&
-				     is_known(cluster, a, b) &&
-				     is_known(cluster, b, a);
+			bool may = may_link(cluster, a, b);
+			bool known = may && (is_known(cluster, a, b) ||
+					     is_known(cluster, b, a));
+			bool lost = cluster->up[a][b] &&
+				    !(may && is_known(cluster, a, b) &&
+				      is_known(cluster, b, a));
 
-			if (known != cluster->up[a][b])
+			if (lost || (known && !cluster->up[a][b]))
 				cluster_link(cluster, a, b);
 		}
 }

@@ -1,8 +1,9 @@
 /*
  * Whole lives of a log against a model of it, from a seed: appends, conflicts
  * that overwrite the tail, snapshots of one's own and received ones, segments
- * that are used again, crashes that tear what was in flight, and reading back
- * at any time. The model is an array of terms.
+ * that are used again, crashes that tear what was in flight, bits that rot
+ * meanwhile and entries that come back from a leader then, and reading back at
+ * any time. The model is an array of terms.
  *
  * WAL_SEED=n replays one life.
  */
@@ -44,9 +45,11 @@ struct life {
 	uint64_t begun; /* being written, 0: none */
 	uint64_t begun_term;
 	uint32_t left; /* of its image */
+	uint64_t acked; /* while entries come back: what it once had; else 0 */
 
 	struct reading readings[TICKETS];
 	uint32_t conflicts, replaced, torn, fetched, restarts;
+	uint32_t damaged, stale;
 };
 
 static uint64_t below(struct life *life, uint64_t limit)
@@ -400,15 +403,167 @@ static void adopt(struct life *life, const struct history *found)
 	life->flight = 0;
 }
 
-static void recover(struct life *life)
+/* ---- damage ---- */
+
+static void recover(struct life *life);
+
+/* A bit changes somewhere in a segment. */
+static void rot(struct life *life)
 {
+	struct mem_file *file;
+	int tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		file = &life->rig.disk->files[below(life, MEM_FILES_MAX)];
+		if (strncmp(file->name, "segment-", 8) != 0 || !file->size)
+			continue;
+		file->data[below(life, file->size)] ^=
+			(uint8_t)(1u << below(life, 8));
+		return;
+	}
+}
+
+/* Turns until no record is in flight; false: the process died instead. */
+static bool mend_wait(struct life *life)
+{
+	struct wal_done done;
+	int r;
+
+	do {
+		while ((r = wal_reap(life->rig.wal, &done)) > 0)
+			;
+		check(life, r == 0);
+		wal_work(life->rig.wal);
+		life->rig.disk->history_count = 0;
+		if (below(life, 60) == 0) {
+			crash_disk(life, below(life, 2));
+			rig_drop(&life->rig);
+			recover(life);
+			return false;
+		}
+	} while (!wal_can_append(life->rig.wal));
+	return true;
+}
+
+/* The leader sends what it has from `first` on. Returns the last one sent. */
+static uint64_t mend_send(struct life *life, uint64_t first)
+{
+	const struct history *leader = &life->durable;
+	struct raft_hard_state hard = {.term = life->term};
+	struct wal_buffer *buffer = wal_buffer_open(life->rig.wal, 60000);
+	uint64_t last = first + below(life, 6);
 	struct rig *rig = &life->rig;
-	const struct wal_report *report = &rig->report;
+	uint64_t index;
+
+	check(life, buffer != NULL);
+	if (last > leader->last)
+		last = leader->last;
+	rig->next_index = first;
+	for (index = first; index <= last; index++) {
+		uint32_t size = size_of(index, leader->terms[index]);
+
+		if (buffer->used + entry_size(size) > buffer->room)
+			break;
+		rig->term = leader->terms[index];
+		rig_build(rig, buffer, size);
+	}
+	check(life, wal_append(rig->wal, buffer, &hard, first, index - 1,
+			       ++rig->number) == 0);
+	wal_buffer_release(rig->wal, buffer);
+	return index - 1;
+}
+
+/*
+ * What is missing comes back from a leader, who has all that was acknowledged
+ * and begins where its log and the one that was found differ, as Raft does.
+ */
+static void mend(struct life *life, const struct history *found)
+{
+	struct history *leader = &life->durable;
+	uint64_t good = life->snapshot;
+	struct wal_damage damage;
+	bool healed = false;
+
+	check(life, wal_damaged(life->rig.wal, &damage));
+	check(life, damage.term >= life->vote_term);
+	if (life->acked == 0)
+		life->acked = leader->last;
+	life->damaged++;
+	while (good < found->last && good < leader->last &&
+	       found->terms[good + 1] == leader->terms[good + 1])
+		good++;
+	life->stale += good < found->last && good < leader->last;
+	if (life->term < damage.term)
+		life->term = damage.term;
+	/* At last the leader's first entry of a term that nobody had yet. */
+	life->term++;
+	leader->terms[++leader->last] = life->term;
+	life->next = *leader;
+	life->flight = 0;
+	life->vote_term = 0;
+	wal_repair(life->rig.wal);
+	if (!mend_wait(life))
+		return;
+	for (;;) {
+		if (!healed && !wal_damaged(life->rig.wal, &damage)) {
+			check(life, good >= life->acked);
+			healed = true;
+		}
+		if (good == leader->last)
+			break;
+		good = mend_send(life, good + 1);
+		if (!mend_wait(life))
+			return;
+		if (life->acked < good)
+			life->acked = good;
+	}
+	check(life, healed);
+	life->acked = 0;
+	life->vote_term = life->term;
+}
+
+/* ---- starting again ---- */
+
+/* Collects what is replayed. */
+static struct history *replay(struct life *life)
+{
 	struct history *found = calloc(1, sizeof(*found));
 	struct raft_entry entry;
 	int r;
 
 	assert(found);
+	found->last = life->snapshot;
+	while ((r = wal_replay_next(life->rig.wal, &entry)) > 0) {
+		check(life, entry.index == ++found->last);
+		check(life, entry.size == size_of(entry.index, entry.term));
+		rig_check(&entry, entry.index, entry.term);
+		found->terms[entry.index] = entry.term;
+	}
+	check(life, r == 0);
+	check(life, found->last == life->rig.report.last_index);
+	return found;
+}
+
+/* It died while entries came back, but has all that it once had. */
+static void settle_for(struct life *life, const struct history *found)
+{
+	struct history *leader = &life->durable;
+	uint64_t index;
+
+	check(life, found->last >= life->acked && found->last <= leader->last);
+	for (index = found->last + 1; index <= leader->last; index++)
+		leader->terms[index] = 0;
+	leader->last = found->last;
+	life->acked = 0;
+}
+
+static void recover(struct life *life)
+{
+	struct rig *rig = &life->rig;
+	const struct wal_report *report = &rig->report;
+	struct history *found;
+	int r;
+
 	r = rig_open(rig);
 	check(life, r == 0);
 	life->torn += report->torn;
@@ -418,16 +573,13 @@ static void recover(struct life *life)
 	check(life, report->snapshot_index == life->snapshot);
 	check(life, report->hard.commit >= life->snapshot);
 	check(life, report->hard.term >= life->vote_term);
-	found->last = life->snapshot;
-	while ((r = wal_replay_next(rig->wal, &entry)) > 0) {
-		check(life, entry.index == ++found->last);
-		check(life, entry.size == size_of(entry.index, entry.term));
-		rig_check(&entry, entry.index, entry.term);
-		found->terms[entry.index] = entry.term;
-	}
-	check(life, r == 0);
-	check(life, found->last == report->last_index);
-	adopt(life, found);
+	found = replay(life);
+	if (!report->damaged && life->acked > 0)
+		settle_for(life, found);
+	if (report->damaged)
+		mend(life, found);
+	else
+		adopt(life, found);
 	free(found);
 }
 
@@ -437,6 +589,9 @@ static void restart(struct life *life)
 	int i;
 
 	crash_disk(life, power);
+	/* A bad last record after power was lost is taken for torn. */
+	if (!power && below(life, 2))
+		rot(life);
 	rig_drop(&life->rig);
 	for (i = 0; i < TICKETS; i++)
 		life->readings[i].ticket = -1;
@@ -482,6 +637,7 @@ static void live(uint64_t seed, struct life *life)
 	rig_init(&life->rig, mem_disk_new());
 	life->rig.options.fetches = TICKETS + 1;
 	life->rig.options.seed = seed;
+	life->rig.options.tolerate_damage = true;
 	ck_assert_int_eq(rig_open(&life->rig), 0);
 	ck_assert_int_eq(rig_settle(&life->rig), 0);
 	life->rig.disk->shuffle = seed * 2 + 1;
@@ -499,6 +655,7 @@ START_TEST(recovery_replay_and_reading_back_agree_with_a_model)
 	uint32_t conflicts = 0;
 	uint32_t replaced = 0;
 	uint32_t fetched = 0;
+	uint32_t damaged = 0;
 	uint32_t torn = 0;
 	uint64_t seed = (uint64_t)_i * SEEDS_EACH;
 	uint64_t end = seed + SEEDS_EACH;
@@ -514,6 +671,7 @@ START_TEST(recovery_replay_and_reading_back_agree_with_a_model)
 		replaced += life->replaced;
 		fetched += life->fetched;
 		torn += life->torn;
+		damaged += life->damaged;
 	}
 	free(life);
 	if (only)
@@ -522,6 +680,7 @@ START_TEST(recovery_replay_and_reading_back_agree_with_a_model)
 	ck_assert_uint_gt(replaced, 5);
 	ck_assert_uint_gt(fetched, 200);
 	ck_assert_uint_gt(torn, 0);
+	ck_assert_uint_gt(damaged, 10);
 }
 END_TEST
 

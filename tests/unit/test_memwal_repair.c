@@ -613,6 +613,11 @@ START_TEST(damage_may_come_again_before_and_behind)
 	flip(&rig, 3, 900);
 	ck_assert_int_eq(restart(&rig, true), 0);
 	expect_damage(&rig, 3, LAST);
+	/* What is learnt before it is noted does not touch the disk. */
+	wal_damage_ends(rig.wal, LAST - 1);
+	ck_assert(wal_idle(rig.wal));
+	ck_assert_int_eq(restart(&rig, true), 0);
+	expect_damage(&rig, 3, LAST);
 	ask(&rig);
 	while (rig.next_index <= LAST)
 		rig_append(&rig, 1, 3000);

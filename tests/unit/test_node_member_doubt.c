@@ -298,6 +298,65 @@ START_TEST(a_joiner_restarts_before_and_after_it_knows_itself)
 }
 END_TEST
 
+/*
+ * Who was away long is led by one who was no member when it left, and must
+ * listen to it all the same, or it never learns who is a member now.
+ */
+START_TEST(who_was_away_listens_to_a_leader_that_it_does_not_know)
+{
+	uint32_t away = other(1);
+
+	crowd_kill(away);
+	ck_assert_int_eq(add(leader, 4), 0);
+	crowd_start(3);
+	await_promoted(leader, 4);
+	/* Who was just born does not lead. */
+	cluster_pass(&cluster, 20 * RIG_TICK_NS);
+	ck_assert_int_eq(move_leader(leader, 4), 0);
+	await_leader(3);
+	crowd_start(away);
+	await_same();
+	ck_assert(votes(away, 4));
+	put(away, "k", "v");
+}
+END_TEST
+
+/* Who knows a leader knows who is a member: nobody else is let in. */
+START_TEST(a_stranger_is_let_in_only_while_nobody_leads)
+{
+	uint32_t on = other(1);
+
+	crowd_start(4);
+	cluster_pass(&cluster, 20 * RIG_TICK_NS);
+	ck_assert(!cluster.up[on][4]);
+	ck_assert_int_eq(node_link_up(cluster.rigs[on].node, 5, NODE_BULK),
+			 -ENOENT);
+	cluster_isolate(&cluster, on, true);
+	cluster_pass(&cluster, 60 * RIG_TICK_NS);
+	ck_assert_uint_eq(cluster.rigs[on].status.leader, 0);
+	ck_assert_int_eq(node_link_up(cluster.rigs[on].node, 5, NODE_BULK), 0);
+	/* But not for long: it leads nobody. */
+	cluster_pass(&cluster, 20 * RIG_TICK_NS);
+	ck_assert_ptr_null(peer_find(cluster.rigs[on].node, 5));
+}
+END_TEST
+
+START_TEST(who_was_removed_is_not_let_in_while_nobody_leads)
+{
+	uint32_t on = other(1), gone = other(2);
+
+	ck_assert_int_eq(drop(leader, gone + 1), 0);
+	await_removed(gone);
+	crowd_kill(gone);
+	crowd_kill(leader);
+	cluster_pass(&cluster, 60 * RIG_TICK_NS);
+	ck_assert_uint_eq(cluster.rigs[on].status.leader, 0);
+	ck_assert_int_eq(
+		node_link_up(cluster.rigs[on].node, gone + 1, NODE_BULK),
+		-ENOENT);
+}
+END_TEST
+
 /* Who asks may not be told: the majority of one half is away. */
 START_TEST(a_joint_configuration_is_left_after_a_restart_of_all)
 {
@@ -475,6 +534,10 @@ static TCase *restart_case(void)
 	tcase_add_test(t, who_is_a_member_is_recovered_from_the_snapshot);
 	tcase_add_test(t, a_joiner_may_stop_at_any_moment_of_its_image);
 	tcase_add_test(t, a_joiner_restarts_before_and_after_it_knows_itself);
+	tcase_add_test(t,
+		       who_was_away_listens_to_a_leader_that_it_does_not_know);
+	tcase_add_test(t, a_stranger_is_let_in_only_while_nobody_leads);
+	tcase_add_test(t, who_was_removed_is_not_let_in_while_nobody_leads);
 	tcase_add_test(t, a_joint_configuration_is_left_after_a_restart_of_all);
 	tcase_add_test(t, who_was_removed_knows_it_when_it_starts_again);
 	tcase_add_test(

@@ -252,13 +252,14 @@ static void add_tests(TCase *all)
 {
 	tcase_add_test(all, the_reserve_of_the_window_is_kept_whole);
 	tcase_add_test(all, changes_that_are_not_validated_follow_each_other);
-	tcase_add_test(all, a_joint_configuration_without_changes_is_no_leaving);
+	tcase_add_test(all,
+		       a_joint_configuration_without_changes_is_no_leaving);
 	tcase_add_test(all, a_joint_configuration_is_left_once);
 	tcase_add_test(all, what_is_passed_on_has_no_place_in_a_log);
 	tcase_add_test(all, what_finds_no_room_is_not_passed_on);
 	tcase_add_test(all, candidates_pass_nothing_on);
-	tcase_add_test(all,
-		       a_read_is_answered_by_its_round_though_more_is_committed);
+	tcase_add_test(
+		all, a_read_is_answered_by_its_round_though_more_is_committed);
 	tcase_add_test(all, a_read_does_not_wait_for_what_is_not_committed);
 	tcase_add_test(all, reads_by_the_clock_beyond_the_room_are_refused);
 	tcase_add_test(all,

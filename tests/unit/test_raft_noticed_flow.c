@@ -245,7 +245,8 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, a_late_answer_does_not_end_the_wait_for_an_image);
 	tcase_add_test(all, an_unreachable_member_may_still_get_its_image);
 	tcase_add_test(all, what_follows_an_image_that_arrived_is_sent_next);
-	tcase_add_test(all, an_image_that_failed_waits_for_a_heartbeat_s_answer);
+	tcase_add_test(all,
+		       an_image_that_failed_waits_for_a_heartbeat_s_answer);
 	tcase_add_test(all, a_late_report_of_an_image_disturbs_nothing);
 	tcase_add_test(all, an_image_is_the_one_that_was_chosen);
 	tcase_add_test(all, no_image_is_sent_that_leaves_a_gap);

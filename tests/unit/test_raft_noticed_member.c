@@ -167,9 +167,9 @@ START_TEST(an_impossible_change_is_told_to_be_none)
 	core_persist(&one);
 	ck_assert(core_take(&one));
 	ck_assert_uint_eq(one.ready.apply_last, 2);
-	ck_assert_int_eq(raft_apply_conf(one.raft, raft_entry_at(one.raft, 2),
-					 &conf),
-			 RAFT_EINVALID);
+	ck_assert_int_eq(
+		raft_apply_conf(one.raft, raft_entry_at(one.raft, 2), &conf),
+		RAFT_EINVALID);
 	ck_assert_str_eq(conf_words(&status()->conf), "1");
 }
 END_TEST

@@ -42,14 +42,14 @@ static void start_alone(void)
 /* One entry, behind `index` of its term, from leader 2 in term 1. */
 static void append_one(uint64_t index)
 {
-	ck_assert_int_eq(say_append(&one,
-				    (struct raft_message){
-					    .from = 2,
-					    .term = 1,
-					    .log_index = index,
-					    .log_term = index > 0 ? 1 : 0},
-				    (const uint64_t[]){1, 0}),
-			 0);
+	ck_assert_int_eq(
+		say_append(&one,
+			   (struct raft_message){.from = 2,
+						 .term = 1,
+						 .log_index = index,
+						 .log_term = index > 0 ? 1 : 0},
+			   (const uint64_t[]){1, 0}),
+		0);
 }
 
 /* The highest index that it acknowledges to 2 now, or 0. */
