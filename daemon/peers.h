@@ -47,6 +47,10 @@ enum peers_limits {
 /* For saying no. */
 #define PEERS_REFUSE_NS 1000000000ull
 
+/* A connection waits so long for the lane that another one has: the dialler
+ * must not have given up when it is told that its id is there twice. */
+#define PEERS_WAIT_NS (PEERS_GREET_NS / 2)
+
 /* Pause before a lane is dialled again: from, to. */
 #define PEERS_PAUSE_NS	   50000000ull
 #define PEERS_PAUSE_MAX_NS 2000000000ull

@@ -186,6 +186,9 @@ static void place(struct peers *peers, struct link *link,
 	}
 	lane->waiting = peers_number(peers, link);
 	link->state = LINK_WAITING;
+	link->deadline_ns = peers->now_ns + PEERS_WAIT_NS;
+	if (peers->next_ns > link->deadline_ns)
+		peers->next_ns = link->deadline_ns;
 }
 
 /* A member without a configuration takes whom the node takes. */
