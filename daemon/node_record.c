@@ -374,12 +374,52 @@ static int take(struct node *node, const struct raft_message *message,
 	return code == RAFT_EINVALID ? -EBADMSG : 0;
 }
 
+/*
+ * More came at once than one record takes, as from a leader whose segments
+ * are larger: how many of them fit. 0: none now.
+ */
+static uint32_t make_part(struct node *node, uint32_t count)
+{
+	uint32_t i, room, first = 0;
+
+	while (!node->received[first].data)
+		first++;
+	if (node->buffer && node->buffer->used > 0)
+		return 0;
+	if (node->buffer)
+		wal_buffer_release(node->wal, node->buffer);
+	node->buffer =
+		record_open_large(node, entry_size(node->received[first].size));
+	room = node->buffer ? room_left(node->buffer) : 0;
+	for (i = first; i < count; i++) {
+		uint32_t size = entry_size(node->received[i].size);
+
+		if (!node->received[i].data)
+			continue;
+		if (size > room)
+			break;
+		room -= size;
+	}
+	return i > first ? i : 0;
+}
+
+/* Part of a frame was taken: the rest follows when that is written. */
+static bool goes_on(const struct node *node, const struct wire_frame *frame,
+		    uint32_t count)
+{
+	const struct raft_entry *last = &node->received[count - 1];
+	const struct raft_entry *entry = raft_entry_at(node->raft, last->index);
+
+	return count < frame->count && entry && entry->term == last->term;
+}
+
 int record_received(struct node *node, uint64_t from,
 		    const struct wire_frame *frame, const uint8_t *body)
 {
 	struct raft_message message;
 	struct raft_status raft;
-	uint32_t fresh;
+	uint32_t fresh, count = frame->count;
+	int code;
 
 	raft_status(node->raft, &raft);
 	wire_to_message(frame, from, node->options.member, &message);
@@ -398,7 +438,11 @@ int record_received(struct node *node, uint64_t from,
 		propose_step_down(node);
 	fresh = describe(node, frame, body);
 	if (fresh && !record_room(node, fresh, true))
+		count = make_part(node, count);
+	if (!count && frame->count)
 		return -EAGAIN;
 	message.entries = node->received;
-	return take(node, &message, raft.last_index);
+	message.entry_count = count;
+	code = take(node, &message, raft.last_index);
+	return !code && count && goes_on(node, frame, count) ? -EAGAIN : code;
 }

@@ -68,7 +68,7 @@ static void check_vote(const struct speaker *speaker,
 	if ((frame->flags & WIRE_REJECT) != 0)
 		return;
 	SIM_SOMETIMES(VOTE_GRANTED);
-	sim_check(medium_voted(speaker->machine, frame->term, speaker->to),
+	sim_check(medium_votes(speaker->machine, frame->term, speaker->to),
 		  "machine %u tells member %" PRIu64 " that it votes for it in "
 		  "term %" PRIu64 ", and that is not on its disk",
 		  speaker->machine, speaker->to, frame->term);
@@ -150,6 +150,8 @@ static void note_transfer(const struct speaker *speaker)
 static void see(const struct speaker *speaker, struct tap *tap,
 		const struct wire_frame *frame)
 {
+	sim_chat("machine % to member %: frame of type %, index %",
+		 speaker->machine, speaker->to, frame->type, frame->log_index);
 	switch (frame->type) {
 	case RAFT_MSG_VOTE_REPLY:
 		check_vote(speaker, frame);

@@ -366,6 +366,8 @@ static void apply(const uint8_t *bytes)
 		.size = header.size,
 		.data = bytes,
 	};
+	sim_trace("ghost: entry % of term %, kind %, by member %", header.index,
+		  header.term, header.kind, header.origin);
 	bool changes =
 		is_conf(header.kind) && change_conf(&header, bytes, &conf);
 	store_apply_begin(ghost.store, &entry);

@@ -128,6 +128,7 @@ bool medium_newest_record(uint32_t machine, int *ret_file, uint64_t *ret_offset,
 static struct promise *promise_of(struct medium *medium, uint64_t term)
 {
 	struct promise *promise = &medium->promises[term % MEDIUM_TERMS];
+	assert(promise->term <= term);
 	if (promise->term != term)
 		*promise = (struct promise){.term = term};
 	return promise;
@@ -143,24 +144,36 @@ static void note_hard(struct medium *medium, const struct raft_hard_state *hard)
 		  ", and voted for %" PRIu64,
 		  (uint32_t)(medium - media), hard->vote, hard->term,
 		  promise->vote);
+	if (hard->term != medium->hard.term || hard->vote != medium->hard.vote)
+		sim_trace("disk %: term %, vote %", medium - media, hard->term,
+			  hard->vote);
 	if (hard->vote != 0)
 		promise->vote = hard->vote;
 	promise->last = medium->last;
 	medium->hard = *hard;
 }
 
-bool medium_voted(uint32_t machine, uint64_t term, uint64_t candidate)
+/*
+ * What waited for the disk may leave when a later term is durable, too: after
+ * a crash nothing in the earlier one can be said again, or be said otherwise.
+ */
+bool medium_votes(uint32_t machine, uint64_t term, uint64_t candidate)
 {
-	const struct promise *promise =
-		&media[machine].promises[term % MEDIUM_TERMS];
-	return promise->term == term && promise->vote == candidate;
+	struct medium *medium = &media[machine];
+	if (medium->hard.term >= term + MEDIUM_TERMS)
+		return true; /* too long ago to tell */
+	struct promise *promise = promise_of(medium, term);
+	if (promise->vote == 0 && medium->hard.term > term)
+		promise->vote = candidate;
+	return promise->vote == candidate;
 }
 
 bool medium_acknowledges(uint32_t machine, uint64_t term, uint64_t index)
 {
 	const struct medium *medium = &media[machine];
 	const struct promise *promise = &medium->promises[term % MEDIUM_TERMS];
-	return promise->term == term && promise->last >= index;
+	return medium->hard.term > term ||
+	       (promise->term == term && promise->last >= index);
 }
 
 /* ---- names ---- */

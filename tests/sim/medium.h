@@ -43,9 +43,9 @@ uint64_t medium_term_at(uint32_t machine, uint64_t index);
 /* What was recovered lies behind what is known to be committed. */
 bool medium_has_tail(uint32_t machine, uint64_t committed);
 
-/* Its vote in that term is durable, and is this one. */
-bool medium_voted(uint32_t machine, uint64_t term, uint64_t candidate);
-/* In that term its disk had all entries up to `index`. */
+/* It may say that in that term it votes for this one, and for no other. */
+bool medium_votes(uint32_t machine, uint64_t term, uint64_t candidate);
+/* It may say that its disk had all entries up to `index` in that term. */
 bool medium_acknowledges(uint32_t machine, uint64_t term, uint64_t index);
 uint64_t medium_term(uint32_t machine);
 

@@ -373,6 +373,13 @@ void sim_trace4(const char *format, uint64_t a, uint64_t b, uint64_t c,
 	sim_trace4(format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), \
 		   (uint64_t)(d))
 
+/* The same for what is too much to remember: only with --trace. */
+#define sim_chat(...)                           \
+	do {                                    \
+		if (sim.trace)                  \
+			sim_trace(__VA_ARGS__); \
+	} while (0)
+
 void sim_fault(enum sim_fault fault);
 void sim_reached(enum sim_point point);
 const char *sim_fault_name(enum sim_fault fault);

@@ -32,6 +32,12 @@ static void set_up_small(void)
 	start(1 << 20);
 }
 
+/* Smaller still: in a segment of 1 MiB few frames do not fit. */
+static void set_up_tiny(void)
+{
+	set_up_segments(288 << 10);
+}
+
 static void tear_down(void)
 {
 	uint32_t i;
@@ -351,11 +357,29 @@ START_TEST(members_with_small_segments_go_on_behind_a_large_record)
 }
 END_TEST
 
+START_TEST(a_frame_larger_than_a_record_is_taken_in_parts)
+{
+	uint32_t late = other(leader, 1), i, k;
+
+	/* What is sent in one frame does not fit a record. */
+	cluster_isolate(&cluster, late, true);
+	for (i = 0; i < 10; i++) {
+		for (k = 0; k < 16; k++)
+			peer_put_size(&guests[leader], k, "k", 10000);
+		for (k = 0; k < 16; k++)
+			cluster_await(&cluster, &guests[leader], k);
+	}
+	cluster_isolate(&cluster, late, false);
+	check_same();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("node_cluster");
 	TCase *tests = tcase_create("three members");
 	TCase *small = tcase_create("three members with small segments");
+	TCase *tiny = tcase_create("three members with tiny segments");
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
@@ -382,5 +406,9 @@ int main(void)
 	tcase_add_test(small,
 		       members_with_small_segments_go_on_behind_a_large_record);
 	suite_add_tcase(suite, small);
+	tcase_set_timeout(tiny, 120);
+	tcase_add_checked_fixture(tiny, set_up_tiny, tear_down);
+	tcase_add_test(tiny, a_frame_larger_than_a_record_is_taken_in_parts);
+	suite_add_tcase(suite, tiny);
 	return run_suite(suite);
 }

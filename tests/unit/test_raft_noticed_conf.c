@@ -77,13 +77,13 @@ START_TEST(more_changes_than_there_may_be_are_refused)
 	struct raft_conf_changes changes;
 
 	bytes[1] = RAFT_CHANGES_MAX;
-	ck_assert_int_eq(raft_conf_decode(ENTRY_CONF_V2, bytes, sizeof(bytes),
-					  &changes),
-			 0);
+	ck_assert_int_eq(
+		raft_conf_decode(ENTRY_CONF_V2, bytes, sizeof(bytes), &changes),
+		0);
 	bytes[1] = TOO_MANY;
-	ck_assert_int_eq(raft_conf_decode(ENTRY_CONF_V2, bytes, sizeof(bytes),
-					  &changes),
-			 RAFT_EINVALID);
+	ck_assert_int_eq(
+		raft_conf_decode(ENTRY_CONF_V2, bytes, sizeof(bytes), &changes),
+		RAFT_EINVALID);
 }
 END_TEST
 
