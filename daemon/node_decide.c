@@ -108,10 +108,10 @@ static bool take_next(struct node *node)
 
 void decide_turn(struct node *node)
 {
-	propose_retry(node);
 	session_work(node);
 	if (node_leads(node) && wal_can_append(node->wal))
 		propose_sealed(node);
+	propose_retry(node);
 	ask_reads(node);
 	while (take_next(node))
 		;

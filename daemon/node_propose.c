@@ -473,10 +473,17 @@ static bool is_stalled(const struct node *node)
 	       node->now_ns - node->progress_ns > patience;
 }
 
+/* A leader goes back only when all that it has taken is proposed. */
+static bool may_go_back(const struct node *node)
+{
+	return !node->sealed_count &&
+	       !(node_leads(node) && node->open.entry);
+}
+
 void propose_retry(struct node *node)
 {
 	if (node->retry_ns && node->now_ns >= node->retry_ns &&
-	    !node->sealed_count) {
+	    may_go_back(node)) {
 		node->retry_ns = 0;
 		if (node->batch_retry < node->batch_head)
 			node->batch_retry = node->batch_head;
