@@ -322,6 +322,32 @@ START_TEST(a_read_on_a_member_that_is_cut_off_waits)
 }
 END_TEST
 
+/* The copy that it forwarded before it led is refused late. */
+START_TEST(a_leader_proposes_again_while_it_takes_more)
+{
+	struct rig *rig = &cluster.rigs[leader];
+	struct node *node = rig->node;
+
+	cluster_isolate(&cluster, leader, true);
+	peer_put(&guests[leader], 0, "k", "v");
+	cluster_turns(&cluster, 20);
+	ck_assert(!is_posted(&guests[leader], 0));
+	propose_nacked(node, node->batch_base + node->batch_head,
+		       CONCLAVE_ENOLEADER);
+	ck_assert_uint_gt(node->retry_ns, rig->now_ns);
+	while (rig->now_ns + RIG_TICK_NS < node->retry_ns)
+		(void)cluster_turn(&cluster, RIG_TICK_NS / 2);
+	peer_put(&guests[leader], 1, "l", "w");
+	(void)cluster_turn(&cluster, RIG_TICK_NS);
+	cluster_isolate(&cluster, leader, false);
+	cluster_await(&cluster, &guests[leader], 0);
+	cluster_await(&cluster, &guests[leader], 1);
+	ck_assert_int_eq(status_of(&guests[leader], 0), 0);
+	ck_assert_int_eq(status_of(&guests[leader], 1), 0);
+	check_same();
+}
+END_TEST
+
 START_TEST(members_with_small_segments_forward)
 {
 	uint32_t i;
@@ -397,6 +423,7 @@ int main(void)
 	tcase_add_test(tests, a_follower_that_stops_under_load_comes_to_rest);
 	tcase_add_test(tests, readers_of_a_follower_share_a_round);
 	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
+	tcase_add_test(tests, a_leader_proposes_again_while_it_takes_more);
 	suite_add_tcase(suite, tests);
 
 	tcase_set_timeout(small, 120);
