@@ -9,7 +9,7 @@
 
 function complain(text)
 {
-	printf "%s:%d: %s\n", FILENAME, head_line, text >"/dev/stderr"
+	printf "%s: %s\n", head_at, text >"/dev/stderr"
 	wrong = 1
 }
 
@@ -126,16 +126,16 @@ head != "" && pattern == "" {
 {
 	end_of_fault()
 	head = $0
-	head_line = FNR
+	head_at = FILENAME ":" FNR
 	pattern = how = ""
 	replacement = ""
 	scope = head
 	sub(/:.*/, "", scope)
 	if (file == "" || scope !~ /^[a-z_0-9]+$/)
 		complain("expected `function: what goes wrong`")
-	if (head in seen)
-		complain("the same name as line " seen[head])
-	seen[head] = FNR
+	if ((file, head) in seen)
+		complain("the same name as at " seen[file, head])
+	seen[file, head] = head_at
 }
 END {
 	end_of_fault()
