@@ -45,7 +45,7 @@ static void write_address(uint32_t machine, char *ret_address, size_t room)
 
 int roster_machine_at(const char *address)
 {
-	return address[0] == 'm' ? atoi(address + 1) : -1;
+	return address[0] == 'm' ? (int)strtol(address + 1, NULL, 10) : -1;
 }
 
 static void introduce(struct machine_member *member, uint64_t id,
