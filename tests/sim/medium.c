@@ -282,7 +282,10 @@ static void take_entries(struct medium *medium,
 static void check_sequence(const struct medium *medium,
 			   const struct record_header *record)
 {
-	sim_check(record->sequence == medium->sequence + 1,
+	/* A folder that was not ready when its maker died is made anew. */
+	bool blank = medium->last == 0 && medium->hard.term == 0;
+	sim_check(record->sequence == medium->sequence + 1 ||
+			  (blank && record->sequence == 1),
 		  "machine %u: record %" PRIu64 " is written behind record "
 		  "%" PRIu64,
 		  (uint32_t)(medium - media), record->sequence,
