@@ -15,7 +15,7 @@
 enum stranger_kind {
 	STRANGER_CLUSTER,
 	STRANGER_MEANT, /* for another member */
-	STRANGER_UNKNOWN,
+	STRANGER_UNKNOWN, /* a new member, for one that knows no leader */
 	STRANGER_VERSION,
 	STRANGER_LANE,
 	STRANGER_SELF,
@@ -27,12 +27,17 @@ enum stranger_limits {
 	STRANGERS_MAX = 4,
 };
 
-static int ends[STRANGERS_MAX]; /* -1: none */
+struct stranger {
+	int end; /* -1: none */
+	enum stranger_kind kind;
+};
+
+static struct stranger strangers[STRANGERS_MAX];
 
 void stranger_begin(void)
 {
 	for (uint32_t i = 0; i < STRANGERS_MAX; i++)
-		ends[i] = -1;
+		strangers[i].end = -1;
 }
 
 static void forge(enum stranger_kind kind, uint32_t machine,
@@ -69,7 +74,8 @@ static void look_after(uint32_t number)
 	uint8_t bytes[WIRE_GREETING_SIZE];
 	uint32_t used = 0, size;
 	const uint8_t *from;
-	int end = ends[number];
+	struct stranger *stranger = &strangers[number];
+	int end = stranger->end;
 	if (end < 0)
 		return;
 	while (used < sizeof(bytes) && (size = net_readable(end, &from)) > 0) {
@@ -80,11 +86,12 @@ static void look_after(uint32_t number)
 		net_take(end, size);
 	}
 	if (used == sizeof(bytes) && wire_greeting_check(bytes, &answer) == 0)
-		sim_check(answer.status != WIRE_OK,
+		sim_check(answer.status != WIRE_OK ||
+				  stranger->kind == STRANGER_UNKNOWN,
 			  "a stranger is let in by member %lu",
 			  (unsigned long)answer.from);
 	net_close(end);
-	ends[number] = -1;
+	stranger->end = -1;
 }
 
 /* One without takes whoever comes. */
@@ -117,7 +124,7 @@ void stranger_dial(void)
 	if (kind == STRANGER_NONSENSE)
 		memset(&greeting, 0x5a, sizeof(greeting));
 	net_put(end, (const void *)&greeting, sizeof(greeting));
-	ends[number] = end;
+	strangers[number] = (struct stranger){end, kind};
 }
 
 void stranger_end(void)
