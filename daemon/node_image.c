@@ -280,8 +280,12 @@ int image_chunk(struct node *node, struct peer *peer,
 		return 0;
 	}
 	to = wal_snapshot_room(node->wal, &room);
-	if (!to)
-		return wal_snapshot_active(node->wal) ? -EAGAIN : 0;
+	if (!to && wal_snapshot_active(node->wal))
+		return -EAGAIN;
+	if (!to) {
+		give_up(node); /* the disk was too full for it */
+		return 0;
+	}
 	size = frame->body_size - in->chunk_used;
 	size = size < IMAGE_SLICE ? size : IMAGE_SLICE;
 	size = size < room ? size : room;

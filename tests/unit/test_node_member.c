@@ -94,6 +94,27 @@ START_TEST(who_is_added_when_the_log_is_compacted_gets_the_image_there_is)
 }
 END_TEST
 
+START_TEST(who_has_no_room_for_the_image_gets_it_when_there_is_room)
+{
+	struct disk *disk;
+
+	put(leader, "k", "v");
+	crowd_start(3);
+	cluster_pass(&cluster, 10 * RIG_TICK_NS);
+	disk = cluster.rigs[3].disk;
+	disk->fault_kinds = 1u << DISK_CREATE;
+	disk->fault_in = 0;
+	disk->fault_result = -ENOSPC;
+	disk->fault_stays = true;
+	ck_assert_int_eq(add(leader, 4), 0);
+	cluster_pass(&cluster, 50 * RIG_TICK_NS);
+	ck_assert_uint_gt(disk->faults, 0);
+	disk->fault_kinds = 0;
+	await_same();
+	expect_value(3, "k", "v");
+}
+END_TEST
+
 START_TEST(several_join_at_once)
 {
 	crowd_start(3);
@@ -400,6 +421,8 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, who_is_added_gets_an_image_and_what_follows);
 	tcase_add_test(tests, who_waits_to_be_added_hears_nothing_until_it_is);
+	tcase_add_test(tests,
+		       who_has_no_room_for_the_image_gets_it_when_there_is_room);
 	tcase_add_test(
 		tests,
 		who_is_added_when_the_log_is_compacted_gets_the_image_there_is);
