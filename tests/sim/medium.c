@@ -257,7 +257,7 @@ static void take_entry(struct medium *medium, const uint8_t *bytes,
 	if (index <= medium->last && entry->chain != next.chain)
 		SIM_SOMETIMES(TAIL_OVERWRITTEN);
 	*entry = next;
-	medium->last = index;
+	medium->last = index > medium->snapshot ? index : medium->snapshot;
 }
 
 static void take_entries(struct medium *medium,
