@@ -33,6 +33,7 @@ void sim_begin(uint64_t seed)
 	sim.steps = 0;
 	sim.hash = mix(seed);
 	sim.healing = false;
+	sim.disturbed_until = 0;
 	sim.heap_count = 0;
 	sim.heap_order = 0;
 	sim.line_count = 0;

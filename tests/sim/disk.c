@@ -138,7 +138,8 @@ static uint64_t draw_latency(uint8_t kind)
 		return SIM_US;
 	if (!sim.healing && sim_chance(SIM_DISK, swarm->stall)) {
 		sim_fault(SIM_FAULT_STALLED_DISK);
-		return sim_between(SIM_DISK, 200 * SIM_MS, 3ull * SIM_SECOND);
+		return sim_between(SIM_DISK, swarm->stall_ns / 15,
+				   swarm->stall_ns);
 	}
 	if (!sim.healing && sim_chance(SIM_DISK, swarm->slow)) {
 		sim_fault(SIM_FAULT_SLOW_DISK);
@@ -151,7 +152,10 @@ static uint64_t draw_latency(uint8_t kind)
 static uint64_t draw_end(const struct disk *disk, uint8_t kind)
 {
 	uint64_t end = sim.now + draw_latency(kind);
-	return end > disk->hangs_until ? end : disk->hangs_until;
+	if (end < disk->hangs_until)
+		end = disk->hangs_until;
+	sim_disturb(end);
+	return end;
 }
 
 void sim_disk_hang(uint32_t machine, uint64_t time)

@@ -263,6 +263,34 @@ static bool is_conf(uint32_t kind)
 	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
 }
 
+static bool listens(const struct raft_conf_state *conf, uint64_t id)
+{
+	return raft_conf_has(conf->learners, conf->learner_count, id);
+}
+
+static bool is_known(const struct raft_conf_state *conf, uint64_t id)
+{
+	return listens(conf, id) ||
+	       raft_conf_has(conf->voters, conf->voter_count, id) ||
+	       raft_conf_has(conf->outgoing, conf->outgoing_count, id) ||
+	       raft_conf_has(conf->learners_next, conf->learner_next_count, id);
+}
+
+/* Who is new is added, who listens is promoted, who is there is removed. */
+static bool fits(const struct raft_conf_state *conf,
+		 const struct raft_conf_changes *changes)
+{
+	for (uint8_t i = 0; i < changes->count; i++) {
+		const struct raft_conf_change *one = &changes->changes[i];
+		bool wanted = one->type != RAFT_ADD_LEARNER;
+		if (one->type == RAFT_ADD_VOTER && !listens(conf, one->id))
+			return false;
+		if (is_known(conf, one->id) != wanted)
+			return false;
+	}
+	return true;
+}
+
 /* As each member does it: what the configuration does not bear is refused. */
 static bool change_conf(const struct entry_header *header, const uint8_t *bytes,
 			struct raft_conf_state *ret_conf)
@@ -272,6 +300,7 @@ static bool change_conf(const struct entry_header *header, const uint8_t *bytes,
 	*ret_conf = *ghost_conf();
 	return raft_conf_decode(header->kind, entry_payload(bytes),
 				header->size, &changes) == 0 &&
+	       (header->size == 0 || fits(ret_conf, &changes)) &&
 	       raft_conf_change(ret_conf, &changes, &fresh) == RAFT_CONF_OK;
 }
 

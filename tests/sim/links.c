@@ -50,7 +50,8 @@ static void plan(struct links *links, struct lane_place *lane, bool failed)
 {
 	uint64_t pause = sim.swarm.dial_ns;
 	lane->failures = failed ? lane->failures + 1 : 0;
-	for (uint32_t i = 1; i < lane->failures && i < 6; i++)
+	uint64_t most = 2 * sim.swarm.election_ticks * sim.swarm.tick_ns;
+	for (uint32_t i = 1; i < lane->failures && pause < most; i++)
 		pause *= 2;
 	lane->dial_ns =
 		links->now_ns + pause / 2 + sim_below(SIM_NET, pause / 2 + 1);

@@ -139,6 +139,7 @@ void machine_point(void)
 void machine_freeze(uint32_t number, uint64_t time)
 {
 	machines[number].frozen_until = time;
+	sim_disturb(time);
 }
 
 bool machine_frozen(uint32_t number, uint64_t *ret_until)
@@ -250,6 +251,7 @@ static void rest_between_turns(struct machine *machine)
 		sim_fault(SIM_FAULT_DAEMON_PAUSE);
 		sim_trace("machine %: its daemon pauses for % us",
 			  machine->number, ns / SIM_US);
+		sim_disturb(sim.now + ns);
 		machine_wait(ns + 1);
 		return;
 	}

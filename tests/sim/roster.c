@@ -385,6 +385,25 @@ bool roster_plan(struct roster_change *ret_change)
 	return true;
 }
 
+/* It was told that this change was made: then it is what is committed. */
+static void check_made(const struct roster_change *change)
+{
+	uint64_t gone = change->change == CV_MEMBER_REMOVE ||
+					change->change == CV_MEMBER_REPLACE
+				? change->member
+				: 0;
+	if (gone != 0)
+		sim_check(!raft_conf_has(ghost_conf()->voters,
+					 ghost_conf()->voter_count, gone),
+			  "member %lu is told to be removed, and votes",
+			  (unsigned long)gone);
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
+		sim_check(change->change != CV_MEMBER_ADD ||
+				  seats[i].asked != change->member,
+			  "member %lu is told to be added, and never was",
+			  (unsigned long)change->member);
+}
+
 void roster_told(const struct roster_change *change, int code)
 {
 	if (change->type != CV_MEMBER)
@@ -396,11 +415,17 @@ void roster_told(const struct roster_change *change, int code)
 		unsure = true;
 		return;
 	case CONCLAVE_APPLIED:
+		check_made(change);
 		return;
 	default:
 		break;
 	}
 	SIM_SOMETIMES(CHANGE_REFUSED);
+	if (change->change == CV_MEMBER_ADD)
+		sim_check(!is_in(ghost_conf(), change->member),
+			  "the addition of member %lu is refused with %d, and "
+			  "it is one",
+			  (unsigned long)change->member, code);
 	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
 		if (seats[i].asked == change->member)
 			seats[i].asked = 0;

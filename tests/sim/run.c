@@ -25,7 +25,7 @@
 enum run_limits {
 	REST_SECONDS = 120, /* until everything has come to rest */
 	REST_EVENTS = 8000000,
-	PROGRESS_ELECTIONS = 60, /* until something is committed again */
+	PROGRESS_ELECTIONS = 12, /* until something is committed again */
 };
 
 /* ---- events ---- */
@@ -108,7 +108,7 @@ static void fail_to_rest(const char *when)
 		if (machine_view(i)->member != 0)
 			watch_tell(i);
 	sim_fail(SIM_STUCK,
-		 "%s, nothing comes to rest; clients done %d, %" PRIu64
+		 "%s, and nothing comes to rest; clients done %d, %" PRIu64
 		 " entries committed",
 		 when, clients_finished(), ghost_index());
 }
@@ -131,6 +131,26 @@ static void check_rest(void)
 		sim_check(status == NULL || status->handles == 0,
 			  "at rest machine %u keeps %" PRIu64 " handles", i,
 			  status == NULL ? 0 : status->handles);
+	}
+}
+
+/*
+ * Whoever is left goes on: when what stood still moves again, and connections
+ * that broke are noticed and made anew, something is soon committed (I40).
+ */
+static void check_progress(void)
+{
+	const struct sim_swarm *swarm = &sim.swarm;
+	uint64_t election_ns = swarm->election_ticks * swarm->tick_ns;
+	uint64_t index = ghost_index();
+	uint64_t end = sim.now > sim.disturbed_until ? sim.now
+						     : sim.disturbed_until;
+	end += 2 * (swarm->silence_ns + swarm->greet_ns) +
+	       10 * swarm->down_ns + PROGRESS_ELECTIONS * election_ns;
+	while (ghost_index() == index) {
+		step();
+		if (sim.now > end)
+			fail_to_rest("all faults are long over");
 	}
 }
 
@@ -166,14 +186,15 @@ uint64_t run_seed(uint64_t seed, uint64_t steps)
 	sim_trace("all faults are over");
 	sim.healing = true;
 	faults_end();
+	check_progress();
 	clients_finish();
-	rest("when all faults are over");
+	rest("all faults are over");
 	check_rest();
 	crash_all(true);
-	rest("after the last power loss");
+	rest("the power is back");
 	check_rest();
 	crash_all(false);
-	rest("after the last kill");
+	rest("all were killed");
 	check_rest();
 	return sim.hash;
 }

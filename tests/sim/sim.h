@@ -265,6 +265,7 @@ struct sim_swarm {
 	uint32_t power_share; /* of crashes, in a hundred */
 	bool free_names; /* names survive a crash in any subset */
 	uint64_t pause_ns; /* mean length of a daemon's pause */
+	uint64_t stall_ns; /* longest stall of a disk operation */
 	uint64_t down_ns; /* mean time until a daemon is started again */
 	/* The cluster: members, its time, its network. */
 	uint32_t members;
@@ -323,6 +324,7 @@ struct sim {
 	uint64_t steps;
 	uint64_t hash;
 	bool healing; /* no new faults: everything must come to rest */
+	uint64_t disturbed_until; /* what was begun is over then */
 	uint64_t streams[SIM_STREAMS];
 
 	struct sim_event *heap;
@@ -372,6 +374,13 @@ void sim_trace4(const char *format, uint64_t a, uint64_t b, uint64_t c,
 #define SIM_TRACE_(format, a, b, c, d, ...)                             \
 	sim_trace4(format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), \
 		   (uint64_t)(d))
+
+/* Something stands still until then. */
+static inline void sim_disturb(uint64_t time)
+{
+	if (sim.disturbed_until < time)
+		sim.disturbed_until = time;
+}
 
 /* The same for what is too much to remember: only with --trace. */
 #define sim_chat(...)                           \

@@ -114,6 +114,7 @@ static void draw_cluster_faults(struct sim_swarm *swarm)
 	swarm->completion_crash = maybe(2000);
 	swarm->write_error = maybe(300);
 	swarm->short_write = maybe(300);
+	swarm->stall_ns = between(1, 20) * election_ns;
 	swarm->pause_ns = between(1, 12) * election_ns / 4;
 	swarm->down_ns = between(1, 16) * election_ns / 4;
 	swarm->crash_all_share = maybe(20);
@@ -153,6 +154,7 @@ void swarm_draw(struct sim_swarm *ret_swarm, bool calm)
 	ret_swarm->election_ticks = 10;
 	ret_swarm->pause_ns = 300 * SIM_MS;
 	ret_swarm->down_ns = 5 * SIM_MS;
+	ret_swarm->stall_ns = 3ull * SIM_SECOND;
 	if (ret_swarm->members > 1)
 		draw_cluster(ret_swarm);
 	if (calm)
