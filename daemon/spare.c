@@ -21,15 +21,14 @@ static void hand_over(struct spare *spare, struct memory *memory)
 
 void spare_turn(struct spare *spare)
 {
+	struct memory *memory = &spare->memories[0];
+
 	if (!spare->left)
 		return;
-	for (uint32_t i = 0; i < 2; i++) {
-		if (spare->memories[i].base == spare->left) {
-			hand_over(spare, &spare->memories[i]);
-			return;
-		}
-	}
-	assert(!"a mapping that is known");
+	if (memory->base != spare->left)
+		memory = &spare->memories[1];
+	assert(memory->base == spare->left);
+	hand_over(spare, memory);
 }
 
 void spare_left(struct spare *spare, void *base)

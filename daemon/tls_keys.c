@@ -12,9 +12,10 @@
 static const char ciphers[] = "TLS_AES_128_GCM_SHA256:"
 			      "TLS_AES_256_GCM_SHA384:"
 			      "TLS_CHACHA20_POLY1305_SHA256";
-static const char groups[] = "X25519:P-256";
+/* Not const, as the macros that take them cast that away. */
+static char groups[] = "X25519:P-256";
 /* With which a connection may be signed: nothing slow, nothing old. */
-static const char signatures[] = "ECDSA+SHA256:ed25519";
+static char signatures[] = "ECDSA+SHA256:ed25519";
 
 /* `why` may end in what OpenSSL has to say. */
 static int refuse(char *error, const char *file, const char *why)
