@@ -327,20 +327,30 @@ static int load_image(struct node *node)
 	return code ? code : store_load_end(node->store);
 }
 
+/* A function of its own, whose large frame is gone when the image is read. */
+static int __attribute__((noinline))
+load_head(struct node *node, struct raft_snapshot *ret_snapshot,
+	  struct store_hash *ret_hash)
+{
+	uint8_t head[WAL_HEAD_MAX];
+	uint32_t size;
+	int code = wal_snapshot_head(node->wal, head, sizeof(head), &size);
+
+	if (code)
+		return code;
+	return work_read_head(node, head, size, ret_snapshot, ret_hash);
+}
+
 int work_load_snapshot(struct node *node, const struct wal_report *report,
 		       struct raft_snapshot *ret_snapshot)
 {
-	uint8_t head[WAL_HEAD_MAX];
 	struct raft_snapshot snapshot;
 	struct store_hash says, is;
-	uint32_t size;
 	int code;
 
 	if (!report->snapshot_index)
 		return 0;
-	code = wal_snapshot_head(node->wal, head, sizeof(head), &size);
-	if (!code)
-		code = work_read_head(node, head, size, &snapshot, &says);
+	code = load_head(node, &snapshot, &says);
 	if (!code && (snapshot.index != report->snapshot_index ||
 		      snapshot.term != report->snapshot_term))
 		code = -EBADMSG;

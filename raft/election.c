@@ -356,5 +356,5 @@ void raft_restrain(struct raft *raft, enum raft_restraint restraint)
 {
 	assert(raft);
 	raft_touch(raft);
-	raft->restraint = restraint;
+	raft->restraint = (uint8_t)restraint;
 }
