@@ -46,6 +46,7 @@ static void open_all(void)
 	ck_assert_int_eq(helper_open(&helper), 0);
 	ck_assert_int_eq(pipe(pair), 0);
 	log_init(&log_to_nowhere, pair[1], LOG_INFO);
+	node = (struct node){0};
 	spare = (struct spare){
 		.helper = &helper,
 		.node = &node,
