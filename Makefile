@@ -71,7 +71,7 @@ RAFT = $(wildcard raft/*.c)
 DISK = $(wildcard wal/disk*.c)
 WAL = $(filter-out $(DISK),$(wildcard wal/*.c))
 STORE = $(wildcard daemon/store/*.c)
-NODE = $(foreach n,node intake session reply,$(wildcard daemon/$n*.c))
+NODE = $(foreach n,node intake session reply wire,$(wildcard daemon/$n*.c))
 PURE = $(RAFT) $(WAL) $(STORE) $(NODE)
 SHELL_ALL = $(filter-out $(NODE),$(wildcard daemon/*.c))
 SHELL_MAIN := $(call has_main,$(SHELL_ALL))
@@ -88,7 +88,7 @@ UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
 # A disk in memory, in the place of wal/disk*.c, for tests that include it.
 MEMORY_DISK = tests/unit/support_disk.c
 ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
-	$(shell grep -lE 'support_(disk|node)\.h' $(UNIT) /dev/null))))
+	$(shell grep -lE 'support_(disk|node|handle|cluster|crowd)\.h' $(UNIT) /dev/null))))
 # Who counts what is asked of the allocator: these, and bench.
 COUNTING := $(basename $(notdir $(if $(UNIT),\
 	$(shell grep -l 'count_malloc\.h' $(UNIT) /dev/null))))
@@ -187,7 +187,7 @@ $(call home,$(1))/conclaved: $$(call objects,$(1),$(SHELL_MAIN)) \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		-luring -ljemalloc -lpthread
+		-luring -lssl -lcrypto -ljemalloc -lpthread
 
 $(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) build/$(1)/sources
 	@mkdir -p $$(@D)
@@ -199,7 +199,7 @@ $(call home,$(1))/bench: $$(call objects,$(1),$(BENCH) $(SUPPORT)) \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		$$(WRAP_MALLOC) -luring -lpthread -lm
+		$$(WRAP_MALLOC) -luring -lssl -lcrypto -lpthread -lm
 
 $(call home,$(1))/demo: $$(call objects,$(1),$(DEMO) $(SUPPORT)) \
 		build/$(1)/sources
@@ -239,7 +239,7 @@ $(addprefix build/$(1)/unit/,$(filter-out $(ON_MEMORY_DISK),\
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
 		$$(if $$(filter $$*,$(COUNTING)),$$(WRAP_MALLOC)) \
-		$$(CHECK_LIBS) -luring -lpthread -lm
+		$$(CHECK_LIBS) -luring -lssl -lcrypto -lpthread -lm
 
 build/$(1)/integration/%: build/$(1)/tests/integration/%.o \
 		$$(call objects,$(1),$(INTEGRATION_SUPPORT) $(SUPPORT)) \
@@ -247,7 +247,7 @@ build/$(1)/integration/%: build/$(1)/tests/integration/%.o \
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
-		$$(CHECK_LIBS) -luring -lpthread -lm
+		$$(CHECK_LIBS) -luring -lssl -lcrypto -lpthread -lm
 
 .PHONY: $(1)-programs $(1)-units $(1)-integrations
 $(1)-programs: $$(call programs,$(1))
@@ -260,7 +260,7 @@ $(foreach f,$(FLAVOURS),$(eval $(call flavour_rules,$f)))
 # A compiler that does not find a header says so in its own words; these two
 # say which package has it and which command installs it. `demo` and `test`
 # install first.
-setup_first = $(if $(filter demo,$(MAKECMDGOALS)),setup)
+setup_first = $(if $(filter demo demo-cluster,$(MAKECMDGOALS)),setup)
 
 build/headers: tests/setup | $(setup_first)
 	@CC='$(CC)' tests/setup --check build
@@ -290,10 +290,12 @@ test:
 
 SEED = 1
 STEPS = 100000
-## sim: replay one simulated history: SEED= STEPS=
+MEMBERS =
+## sim: replay one simulated history: SEED= STEPS= MEMBERS=
 .PHONY: sim
 sim: build/sim
-	build/sim --seed $(SEED) --steps $(STEPS)
+	build/sim --seed $(SEED) --steps $(STEPS) \
+		$(if $(MEMBERS),--members $(MEMBERS))
 
 ## clang: build everything with clang
 .PHONY: clang
@@ -318,7 +320,7 @@ build/fuzz/bin/%: build/fuzz/tests/fuzz/fuzz_%.o $(fuzz.archives)
 	@mkdir -p $(@D)
 	$(call say,LINK,$@)
 	$(Q)$(fuzz.link) -fsanitize=fuzzer -o $@ $(filter %.o,$^) \
-		$(fuzz.group) -luring -lpthread -lm
+		$(fuzz.group) -luring -lssl -lcrypto -lpthread -lm
 
 .PHONY: fuzz fuzzers
 fuzzers: $(addprefix build/fuzz/bin/,$(FUZZ_NAMES))
@@ -370,6 +372,14 @@ mutate: release-units build/raft-scripts build/explore
 .PHONY: demo
 demo: setup $(call programs,release)
 	@tests/demo/run
+
+# One of three daemons leads; it is killed every EVERY seconds.
+DEMO_SECONDS = 60
+DEMO_EVERY = 6
+## demo-cluster: the same with three daemons: DEMO_SECONDS= DEMO_EVERY=
+.PHONY: demo-cluster
+demo-cluster: setup $(call programs,release)
+	@tests/demo/run --cluster --seconds $(DEMO_SECONDS) --every $(DEMO_EVERY)
 
 # What is installed: programs, the header as one file, the library made from
 # it, and the manual.
@@ -437,6 +447,6 @@ clean:
 ## help: this list
 .PHONY: help
 help:
-	@sed -n 's/^## \([a-z]*\): /\1	/p' Makefile | expand -t 12
+	@sed -n 's/^## \([a-z-]*\): /\1	/p' Makefile | expand -t 12
 
 -include $(wildcard $(foreach f,$(FLAVOURS),build/$f/*/*.d build/$f/*/*/*.d))

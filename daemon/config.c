@@ -333,7 +333,7 @@ static int finish(const struct source *source, char *const *environment)
 		result = usual_socket(source, environment);
 	if (result == 0 && config->data[0] == '\0')
 		result = usual_data(source, environment);
-	return result;
+	return result < 0 ? result : config_check_peers(config, source->error);
 }
 
 static void set_defaults(struct source *source)
@@ -352,7 +352,7 @@ static void set_defaults(struct source *source)
 int config_read(struct config *ret_config, char *const *arguments,
 		char *const *environment, char ret_error[CONFIG_ERROR_MAX])
 {
-	struct config config;
+	static struct config config; /* large; stored when it is whole */
 	struct source source = {&config, "", ret_error};
 	int result;
 

@@ -15,13 +15,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/node.h"
+
 enum config_limits {
 	CONFIG_CLUSTER_MAX = 64,
 	CONFIG_PATH_MAX = 256,
 	CONFIG_SOCKET_MAX = 108, /* sun_path, with its NUL */
 	CONFIG_ALLOW_MAX = 64,
 	CONFIG_ERROR_MAX = 1024,
-	CONFIG_LINE_MAX = 1024,
+	CONFIG_LINE_MAX = 2048,
+	CONFIG_PEERS_MAX = RAFT_MEMBERS_MAX,
+	CONFIG_NAMES_MAX = 1024,
+	CONFIG_ELECTION_BEATS = 5, /* heartbeats in an election timeout */
 	CONFIG_SPIN_MAX_US = 1000000,
 	CONFIG_SPIN_USUAL_US = 50,
 };
@@ -54,6 +59,19 @@ struct config {
 	uint64_t snapshot_after;
 	struct config_allow allow[CONFIG_ALLOW_MAX];
 	uint32_t allow_count;
+	/* The other members; see daemon/config_peers.c for what goes together.
+	 */
+	uint32_t peer_count;
+	struct node_member peers[CONFIG_PEERS_MAX];
+	char peer_listen[NODE_ADDRESS_MAX]; /* "": listens to nobody */
+	uint64_t heartbeat_ms;
+	uint64_t election_ms;
+	char peer_cert[CONFIG_PATH_MAX]; /* "": plain TCP */
+	char peer_key[CONFIG_PATH_MAX];
+	char peer_ca[CONFIG_PATH_MAX];
+	char peer_names[CONFIG_NAMES_MAX]; /* with commas between */
+	bool peer_plaintext;
+	bool join;
 	bool accept_tail_loss;
 	bool version;
 	bool help;
@@ -88,6 +106,26 @@ struct config_option {
 
 /* The option called by the first `size` bytes of `name`, or NULL. */
 const struct config_option *config_option(const char *name, size_t size);
+
+/* host:port; a list of id=host:port; a list of names. */
+int config_parse_address(const struct config_option *option, const char *text,
+			 void *field) __attribute__((warn_unused_result));
+int config_parse_peers(const struct config_option *option, const char *text,
+		       void *field) __attribute__((warn_unused_result));
+int config_parse_names(const struct config_option *option, const char *text,
+		       void *field) __attribute__((warn_unused_result));
+
+/* Decimal digits and nothing else: 0, -EINVAL or -ERANGE. */
+int config_parse_digits(const char *text, size_t size, uint64_t *ret_value)
+	__attribute__((warn_unused_result));
+
+/* What options about members say together: 0, or -EINVAL and a sentence. */
+int config_check_peers(const struct config *config,
+		       char ret_error[CONFIG_ERROR_MAX])
+	__attribute__((warn_unused_result));
+
+/* Whether this member has others, or may get them. */
+bool config_has_peers(const struct config *config);
 
 /* The option at `index`, or NULL behind the last. */
 const struct config_option *config_option_at(uint32_t index);

@@ -19,8 +19,7 @@ enum {
 	WORD_MAX = 64,
 };
 
-/* Decimal digits and nothing else. */
-static int parse_digits(const char *text, size_t size, uint64_t *ret_value)
+int config_parse_digits(const char *text, size_t size, uint64_t *ret_value)
 {
 	uint64_t value = 0;
 
@@ -51,7 +50,7 @@ static int parse_number(const struct config_option *option, const char *text,
 			void *field)
 {
 	uint64_t value;
-	int result = parse_digits(text, strlen(text), &value);
+	int result = config_parse_digits(text, strlen(text), &value);
 
 	return result < 0 ? result : in_range(option, value, field);
 }
@@ -70,7 +69,7 @@ static int parse_size(const struct config_option *option, const char *text,
 		shift = 10 * (uint32_t)(unit - units + 1);
 		size--;
 	}
-	int result = parse_digits(text, size, &value);
+	int result = config_parse_digits(text, size, &value);
 	if (result < 0)
 		return result;
 	if (value > UINT64_MAX >> shift)
@@ -210,7 +209,7 @@ static int parse_who(const char *word, struct config_allow *ret_allow)
 	} else if (strncmp(word, "uid:", 4) == 0) {
 		word += 4;
 	}
-	int result = parse_digits(word, strlen(word), &id);
+	int result = config_parse_digits(word, strlen(word), &id);
 	if (result == 0 && id < UINT32_MAX) {
 		allow.id = (uint32_t)id;
 	} else if (result == -EINVAL && word[0] != '\0' && allow.group) {
@@ -306,6 +305,42 @@ static const struct config_option options[] = {
 	{"accept-tail-loss", NULL, "yes or no",
 	 "start on a damaged log and give up what lies behind the damage", "no",
 	 parse_flag, offsetof(struct config, accept_tail_loss), 0, 0},
+	{"peer-listen", "HOST:PORT",
+	 "host:port, an IPv6 host in brackets, a port from 1 to 65535",
+	 "where to listen for other members", NULL, config_parse_address,
+	 offsetof(struct config, peer_listen), 0, NODE_ADDRESS_MAX},
+	{"peers", "ID=HOST:PORT,...",
+	 "up to 16 members as id=host:port with commas between, each id once",
+	 "all first members, this one included", NULL, config_parse_peers, 0, 0,
+	 0},
+	{"join", NULL, "yes or no",
+	 "join a cluster that exists; --peers says where it is", "no",
+	 parse_flag, offsetof(struct config, join), 0, 0},
+	{"heartbeat-ms", "MS", "milliseconds from 10 to 10000",
+	 "pause between a leader's heartbeats", "100", parse_number,
+	 offsetof(struct config, heartbeat_ms), 10, 10000},
+	{"election-ms", "MS", "milliseconds from 50 to 100000",
+	 "silence of the leader after which another is elected", "1000",
+	 parse_number, offsetof(struct config, election_ms), 50, 100000},
+	{"peer-plaintext", NULL, "yes or no",
+	 "talk to members on other hosts without TLS", "no", parse_flag,
+	 offsetof(struct config, peer_plaintext), 0, 0},
+	{"peer-cert", "FILE", "a path shorter than 256 bytes",
+	 "certificate of this member, PEM", NULL, parse_text,
+	 offsetof(struct config, peer_cert), 0, CONFIG_PATH_MAX},
+	{"peer-key", "FILE", "a path shorter than 256 bytes",
+	 "its private key, PEM: ECDSA P-256 or Ed25519", NULL, parse_text,
+	 offsetof(struct config, peer_key), 0, CONFIG_PATH_MAX},
+	{"peer-ca", "FILE", "a path shorter than 256 bytes",
+	 "who signs the certificates of members, PEM", NULL, parse_text,
+	 offsetof(struct config, peer_ca), 0, CONFIG_PATH_MAX},
+	{"peer-names", "NAME,...",
+	 "host names and addresses with commas between, shorter than 1024 "
+	 "bytes; .example.com means every name below",
+	 "names that certificates of members may have; default: the host at "
+	 "which a member is",
+	 NULL, config_parse_names, offsetof(struct config, peer_names), 0,
+	 CONFIG_NAMES_MAX},
 	{"log-level", "LEVEL", "debug, info, warn or error",
 	 "the least level that is logged", "info", parse_level,
 	 offsetof(struct config, log_level), 0, 0},

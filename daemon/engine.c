@@ -19,7 +19,8 @@ static int watches_init(struct engine *engine, uint32_t count)
 	if (!engine->watches)
 		return -ENOMEM;
 	engine->watch_count = count;
-	engine->accepting = -1;
+	for (uint32_t i = 0; i < ENGINE_DOORS; i++)
+		engine->accepting[i] = -1;
 	for (uint32_t i = 0; i < count; i++)
 		engine->watches[i] = (struct engine_watch){
 			.fd = -1,
@@ -43,23 +44,36 @@ static const char *why_not(int error)
 	case -ENOMEM:
 		return "there is no memory, or no locked memory, for "
 		       "io_uring";
+	case -EINVAL:
+		return "the io_uring of this kernel is too old, 6.1 is needed";
 	default:
 		return "io_uring could not be set up";
 	}
 }
 
+/* An engine without its tables goes away again. */
+static void drop(struct engine *engine)
+{
+	free(engine->watches);
+	engine->ops->close(engine);
+	engine_streams_release(engine);
+	free(engine);
+}
+
 static int open_kind(struct engine **ret_engine, enum engine_kind kind,
-		     uint32_t watches)
+		     const struct engine_sizes *sizes)
 {
 	struct engine *engine;
-	int result = kind == ENGINE_URING ? engine_uring_new(&engine, watches)
-					  : engine_plain_new(&engine, watches);
+	int result = kind == ENGINE_URING ? engine_uring_new(&engine)
+					  : engine_plain_new(&engine);
 
 	if (result < 0)
 		return result;
-	result = watches_init(engine, watches);
+	result = watches_init(engine, sizes->watches);
+	if (result == 0)
+		result = engine_streams_init(engine, sizes->streams);
 	if (result < 0) {
-		engine->ops->close(engine);
+		drop(engine);
 		return result;
 	}
 	*ret_engine = engine;
@@ -67,13 +81,15 @@ static int open_kind(struct engine **ret_engine, enum engine_kind kind,
 }
 
 int engine_open(struct engine **ret_engine, enum engine_kind kind,
-		uint32_t watches, char ret_reason[ENGINE_REASON_MAX])
+		const struct engine_sizes *sizes,
+		char ret_reason[ENGINE_REASON_MAX])
 {
 	enum engine_kind first = kind == ENGINE_AUTO ? ENGINE_URING : kind;
 	int result;
 
-	assert(watches > 0 && watches < 1u << 30);
-	result = open_kind(ret_engine, first, watches);
+	assert(sizes->watches > 0 && sizes->watches < 1u << 28);
+	assert(sizes->streams < 1u << 15);
+	result = open_kind(ret_engine, first, sizes);
 	(void)snprintf(ret_reason, ENGINE_REASON_MAX, "%s",
 		       kind == ENGINE_AUTO ? "io_uring works here"
 					   : "configured");
@@ -85,15 +101,13 @@ int engine_open(struct engine **ret_engine, enum engine_kind kind,
 		       strerror(-result));
 	if (kind != ENGINE_AUTO)
 		return result;
-	return open_kind(ret_engine, ENGINE_PLAIN, watches);
+	return open_kind(ret_engine, ENGINE_PLAIN, sizes);
 }
 
 void engine_close(struct engine *engine)
 {
-	if (!engine)
-		return;
-	free(engine->watches);
-	engine->ops->close(engine);
+	if (engine)
+		drop(engine);
 }
 
 enum engine_kind engine_kind(const struct engine *engine)
@@ -123,9 +137,11 @@ int engine_set_disk(struct engine *engine, struct disk *disk)
 struct engine_watch *engine_of_token(struct engine *engine, uint64_t token,
 				     uint32_t *ret_index)
 {
-	uint32_t index = (uint32_t)token >> 1;
+	uint32_t index = engine_token_index(token);
 	uint32_t generation = (uint32_t)(token >> 32);
 
+	if (engine_token_kind(token) != ENGINE_OF_WATCH)
+		return NULL;
 	if (index >= engine->watch_count)
 		return NULL;
 	struct engine_watch *watch = &engine->watches[index];
@@ -163,8 +179,8 @@ void engine_ended(struct engine *engine, uint32_t index)
 	struct engine_watch *watch = &engine->watches[index];
 
 	assert(watch->kind != ENGINE_NOTHING);
-	if (engine->accepting == (int)index)
-		engine->accepting = -1;
+	if (watch->kind == ENGINE_ARRIVAL && watch->owner < ENGINE_DOORS)
+		engine->accepting[watch->owner] = -1;
 	watch->kind = ENGINE_NOTHING;
 	watch->lost = false;
 	watch->fd = -1;
@@ -198,23 +214,31 @@ void engine_find_lost(struct engine *engine)
 		if (engine->ops->arm(engine, i) < 0)
 			engine_lost(engine, i);
 	}
+	for (uint32_t i = 0; i < engine->stream_count; i++) {
+		if (!engine->streams[i].lost)
+			continue;
+		engine->streams[i].lost = false;
+		engine->ops->stream_receive(engine, i);
+	}
 }
 
-int engine_accept(struct engine *engine, int fd)
+int engine_accept(struct engine *engine, enum engine_door door, int fd)
 {
-	assert(engine->accepting < 0);
-	int watch = engine_watch(engine, fd, ENGINE_ARRIVAL, 0);
+	assert(door < ENGINE_DOORS);
+	assert(engine->accepting[door] < 0);
+	int watch = engine_watch(engine, fd, ENGINE_ARRIVAL, door);
 	if (watch < 0)
 		return watch;
-	engine->accepting = watch;
+	engine->accepting[door] = watch;
 	return 0;
 }
 
-void engine_accept_stop(struct engine *engine)
+void engine_accept_stop(struct engine *engine, enum engine_door door)
 {
-	if (engine->accepting >= 0)
-		engine_unwatch(engine, engine->accepting);
-	assert(engine->accepting < 0);
+	assert(door < ENGINE_DOORS);
+	if (engine->accepting[door] >= 0)
+		engine_unwatch(engine, engine->accepting[door]);
+	assert(engine->accepting[door] < 0);
 }
 
 /* ---- events ---- */

@@ -16,6 +16,14 @@
  * A watch ends with engine_unwatch(), before its descriptor is closed. Each
  * has a generation, so what the kernel still says about it afterwards meets
  * nobody, even when its place was given to another.
+ *
+ * A stream is a connected socket that the engine owns: it receives ahead into
+ * memory of its own, a fixed amount for each stream, so whoever is slow to
+ * take what came stops nobody but the peer that sent it. One send of a list
+ * of pieces may be under way on each; it takes what fits the socket at once
+ * and never waits, so the pieces are needed no longer than until the next
+ * engine_submit() and engine_reap(). Nothing is handed out about streams:
+ * whoever has one looks at it in each turn, which costs no system call.
  */
 #ifndef DAEMON_ENGINE_H
 #define DAEMON_ENGINE_H
@@ -23,6 +31,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct disk;
 struct io_uring;
@@ -36,15 +45,26 @@ enum engine_kind {
 enum engine_limits {
 	ENGINE_EVENTS_MAX = 16, /* handed out in one turn */
 	ENGINE_REASON_MAX = 160,
+	ENGINE_PIECES = 16, /* received ahead on a stream */
+	ENGINE_PIECE_SIZE = 16 << 10,
+	ENGINE_PARTS_MAX = 64, /* of one send */
+};
+
+/* Who waits behind a listener. */
+enum engine_door {
+	ENGINE_DOOR_CLIENTS = 0,
+	ENGINE_DOOR_PEERS,
+	ENGINE_DOORS,
 };
 
 enum engine_event_kind {
 	ENGINE_NOTHING = 0,
-	ENGINE_ARRIVAL, /* `fd` is a new connection, or -errno: accepting
-			   has ended, see engine_accept() */
+	ENGINE_ARRIVAL, /* `fd` is a new connection at door `owner`, or -errno:
+			   accepting has ended there, see engine_accept() */
 	ENGINE_CLIENT, /* a client's socket has something or has ended */
 	ENGINE_DEATH, /* a client's process has ended */
 	ENGINE_SIGNAL, /* the signal descriptor can be read */
+	ENGINE_NAME, /* a host's name was looked up */
 	ENGINE_BELL, /* never handed out: see engine_rung() */
 	ENGINE_DISK, /* nor this: the plain engine's disk finished */
 };
@@ -57,13 +77,20 @@ struct engine_event {
 
 struct engine;
 
+/* How many there will be at most. */
+struct engine_sizes {
+	uint32_t watches;
+	uint32_t streams;
+};
+
 /*
- * Opens the engine asked for; ENGINE_AUTO tries io_uring first. `watches` is
- * how many descriptors will be watched at most. *ret_reason (a sentence, for
- * the log) says why it became this one. Allocates; -errno when it fails.
+ * Opens the engine asked for; ENGINE_AUTO tries io_uring first. *ret_reason
+ * (a sentence, for the log) says why it became this one. Allocates; -errno
+ * when it fails.
  */
 int engine_open(struct engine **ret_engine, enum engine_kind kind,
-		uint32_t watches, char ret_reason[ENGINE_REASON_MAX])
+		const struct engine_sizes *sizes,
+		char ret_reason[ENGINE_REASON_MAX])
 	__attribute__((warn_unused_result));
 void engine_close(struct engine *engine);
 
@@ -82,9 +109,9 @@ int engine_set_disk(struct engine *engine, struct disk *disk)
  * then an arrival has -errno, and the caller may ask again, later when
  * descriptors ran out.
  */
-int engine_accept(struct engine *engine, int fd)
+int engine_accept(struct engine *engine, enum engine_door door, int fd)
 	__attribute__((warn_unused_result));
-void engine_accept_stop(struct engine *engine);
+void engine_accept_stop(struct engine *engine, enum engine_door door);
 
 /* Watches `fd`; the watch's number, or -errno. */
 int engine_watch(struct engine *engine, int fd, enum engine_event_kind kind,
@@ -101,6 +128,64 @@ bool engine_next(struct engine *engine, struct engine_event *ret_event);
 
 /* Whether a doorbell was rung since the last call. */
 bool engine_rung(struct engine *engine);
+
+/* ---- streams ---- */
+
+enum engine_stream_state {
+	ENGINE_STREAM_CONNECTING = 1,
+	ENGINE_STREAM_OPEN,
+	ENGINE_STREAM_ENDED, /* the peer hung up, or it broke */
+};
+
+/*
+ * Takes over `fd` and receives from now on what comes on it; with
+ * `connecting`, for which connect() said EINPROGRESS, as soon as it is
+ * connected. The stream's number; or -errno, and `fd` stays the caller's.
+ */
+int engine_stream_open(struct engine *engine, int fd, bool connecting)
+	__attribute__((warn_unused_result));
+
+/*
+ * Ends and closes it at once; what the socket had taken of earlier sends
+ * still goes out. Its number is given away again only after the kernel has
+ * let go of it.
+ */
+void engine_stream_close(struct engine *engine, int stream);
+
+/* What was received before it ended may still be taken. */
+enum engine_stream_state engine_stream_state(const struct engine *engine,
+					     int stream);
+
+/* Why it ended: 0: the peer hung up, or -errno. */
+int engine_stream_error(const struct engine *engine, int stream)
+	__attribute__((warn_unused_result));
+
+/*
+ * The next bytes that came, and how many lie there (0: none now). Lent until
+ * engine_take(), which says how many of them are no longer needed.
+ */
+uint32_t engine_received(struct engine *engine, int stream,
+			 const uint8_t **ret_bytes);
+void engine_take(struct engine *engine, int stream, uint32_t size);
+
+/* Whether engine_send() would do something. */
+bool engine_can_send(const struct engine *engine, int stream);
+
+/*
+ * Sends what the first `count` of engine_parts() name (the caller fills them;
+ * not empty). Then, after engine_submit() and engine_reap(), engine_sent() is
+ * true once and says how many bytes were taken; some or none mean that the
+ * socket is full, and engine_can_send() says when it is no more.
+ */
+struct iovec *engine_parts(struct engine *engine, int stream);
+void engine_send(struct engine *engine, int stream, uint32_t count);
+bool engine_sent(struct engine *engine, int stream, uint32_t *ret_size);
+
+/*
+ * Sends that were handed in and not yet heard of. While there are, the pieces
+ * they name are still needed: submit and reap again.
+ */
+uint32_t engine_sending(const struct engine *engine);
 
 /* Hands in what was prepared. */
 int engine_submit(struct engine *engine) __attribute__((warn_unused_result));

@@ -11,7 +11,7 @@
  * no F_MORE, as when the completion queue overflowed) is armed again. Closing
  * a descriptor does not end a poll, so disarming cancels it.
  */
-#include "daemon/engine_ops.h"
+#include "daemon/engine_uring.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -25,11 +25,6 @@
 enum {
 	SUBMISSIONS = 256,
 	COMPLETIONS = 8192, /* four watches for each handle, and the disk */
-};
-
-struct engine_uring {
-	struct engine base;
-	struct io_uring ring;
 };
 
 /* From the best to what every kernel with io_uring has. */
@@ -48,6 +43,12 @@ static struct engine_uring *uring_of(struct engine *engine)
 	return (struct engine_uring *)engine;
 }
 
+struct io_uring *engine_ring(struct engine *engine)
+{
+	return engine->ops->kind == ENGINE_URING ? &uring_of(engine)->ring
+						 : NULL;
+}
+
 /* A few codes mean "not now"; what was prepared stays prepared. */
 static int now_or_later(int result)
 {
@@ -57,7 +58,7 @@ static int now_or_later(int result)
 	return result;
 }
 
-static struct io_uring_sqe *take_sqe(struct engine *engine)
+struct io_uring_sqe *engine_uring_entry(struct engine *engine)
 {
 	struct io_uring *ring = &uring_of(engine)->ring;
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -71,7 +72,7 @@ static struct io_uring_sqe *take_sqe(struct engine *engine)
 static int uring_arm(struct engine *engine, uint32_t index)
 {
 	const struct engine_watch *watch = &engine->watches[index];
-	struct io_uring_sqe *sqe = take_sqe(engine);
+	struct io_uring_sqe *sqe = engine_uring_entry(engine);
 
 	if (!sqe)
 		return -EBUSY;
@@ -93,7 +94,7 @@ static int uring_arm(struct engine *engine, uint32_t index)
  */
 static void uring_disarm(struct engine *engine, uint32_t index)
 {
-	struct io_uring_sqe *sqe = take_sqe(engine);
+	struct io_uring_sqe *sqe = engine_uring_entry(engine);
 
 	if (!sqe)
 		return;
@@ -141,6 +142,8 @@ static void uring_reap(struct engine *engine, uint64_t now_ns)
 		count++;
 		if (cqe->user_data & DISK_TAG)
 			disk_complete(engine->disk, cqe->user_data, cqe->res);
+		else if (engine_token_kind(cqe->user_data) != ENGINE_OF_WATCH)
+			engine_uring_stream(engine, cqe);
 		else
 			take_watched(engine, cqe);
 	}
@@ -176,7 +179,6 @@ static void uring_close(struct engine *engine)
 	struct engine_uring *uring = uring_of(engine);
 
 	io_uring_queue_exit(&uring->ring);
-	free(uring);
 }
 
 static const struct engine_ops uring_ops = {
@@ -188,6 +190,12 @@ static const struct engine_ops uring_ops = {
 	.submit = uring_submit,
 	.wait = uring_wait,
 	.close = uring_close,
+	.streams_begin = engine_uring_streams_begin,
+	.stream_open = engine_uring_stream_open,
+	.stream_close = engine_uring_stream_close,
+	.stream_receive = engine_uring_stream_receive,
+	.stream_release = engine_uring_stream_release,
+	.stream_send = engine_uring_stream_send,
 };
 
 static int open_ring(struct io_uring *ring)
@@ -207,11 +215,11 @@ static int open_ring(struct io_uring *ring)
 	return result;
 }
 
-int engine_uring_new(struct engine **ret_engine, uint32_t watches)
+int engine_uring_new(struct engine **ret_engine)
 {
 	struct engine_uring *uring = calloc(1, sizeof(*uring));
 
-	assert(watches > 0);
+	_Static_assert(offsetof(struct engine_uring, base) == 0, "base");
 	if (!uring)
 		return -ENOMEM;
 	int result = open_ring(&uring->ring);
@@ -224,10 +232,4 @@ int engine_uring_new(struct engine **ret_engine, uint32_t watches)
 	uring->base.ops = &uring_ops;
 	*ret_engine = &uring->base;
 	return 0;
-}
-
-struct io_uring *engine_ring(struct engine *engine)
-{
-	return engine->ops->kind == ENGINE_URING ? &uring_of(engine)->ring
-						 : NULL;
 }

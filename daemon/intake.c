@@ -100,9 +100,10 @@ static int32_t check_proposal(const struct node *node,
 
 	if (status)
 		return status;
-	if (head->type < CV_PUT || head->type > CV_SETTING)
+	if (head->type < CV_PUT || head->type > CV_MEMBER)
 		return CONCLAVE_EUNSUPPORTED;
-	if (!head->key_size && head->type != CV_COMPACT)
+	if (!head->key_size && head->type != CV_COMPACT &&
+	    head->type != CV_MEMBER)
 		return CONCLAVE_EBADREQ;
 	if (head->type == CV_COMPACT && head->value_size)
 		return CONCLAVE_EBADREQ;
@@ -123,7 +124,7 @@ static int32_t check_proposal(const struct node *node,
 	return 0;
 }
 
-static void fill_begin(struct node *node, struct handle *handle, uint8_t *at)
+static struct op_begin begin_of(struct node *node, struct handle *handle)
 {
 	struct op_begin begin = {
 		.owner = node->options.member,
@@ -135,23 +136,20 @@ static void fill_begin(struct node *node, struct handle *handle, uint8_t *at)
 	handle->proposed = true;
 	begin.born = handle->born;
 	memcpy(begin.secret_hash, handle->secret_hash, 16);
-	memcpy(at, &begin, sizeof(begin));
+	return begin;
 }
 
 /*
- * Writes the operation where it will lie on disk; returns its size. As long
- * as nothing of the session was applied, whatever was asked before was
+ * Identity of the operation; returns whether it may begin its session. As
+ * long as nothing of the session was applied, whatever was asked before was
  * refused, and the operation may begin it: it then speaks of all sequences.
  */
-static uint32_t write_op(struct node *node, struct handle *handle,
-			 const struct cv_request *head, const uint8_t *record,
-			 uint8_t *at)
+static bool fill_op(const struct handle *handle, const struct cv_request *head,
+		    struct op_header *op)
 {
 	bool begin = !handle->begun && head->sequence <= CV_WINDOW;
-	uint32_t body = head->key_size + head->value_size;
-	struct op_header op = {
-		.size = op_size(begin ? OP_BEGIN : 0, head->key_size,
-				head->value_size),
+
+	*op = (struct op_header){
 		.type = (uint8_t)head->type,
 		.flags = begin ? OP_BEGIN : 0,
 		.sequence = head->sequence,
@@ -161,18 +159,68 @@ static uint32_t write_op(struct node *node, struct handle *handle,
 		.key_size = head->key_size,
 		.value_size = head->value_size,
 	};
-	uint8_t *end = at + op.size;
+	memcpy(op->session, handle->session, 16);
+	return begin;
+}
 
-	memcpy(op.session, handle->session, 16);
+/* Writes the operation where it will lie on disk; returns its size. */
+static uint32_t write_op(struct node *node, struct handle *handle,
+			 const struct cv_request *head, const uint8_t *record,
+			 uint8_t *at)
+{
+	uint32_t body = head->key_size + head->value_size;
+	struct op_header op;
+	bool begin = fill_op(handle, head, &op);
+	uint8_t *end;
+
+	op.size = op_size(op.flags, head->key_size, head->value_size);
+	end = at + op.size;
 	memcpy(at, &op, sizeof(op));
 	at += sizeof(op);
 	if (begin) {
-		fill_begin(node, handle, at);
-		at += sizeof(struct op_begin);
+		struct op_begin who = begin_of(node, handle);
+
+		memcpy(at, &who, sizeof(who));
+		at += sizeof(who);
 	}
 	memcpy(at, record + CV_REQUEST_HEAD, body);
 	memset(at + body, 0, (size_t)(end - at) - body);
 	return op.size;
+}
+
+/* A change of membership travels alone. */
+static int32_t propose_member(struct node *node, struct handle *handle,
+			      const struct cv_request *head,
+			      const uint8_t *record,
+			      const struct request *request)
+{
+	uint8_t body[2 * STORE_ADDRESS_MAX] = {0};
+	uint8_t payload[MEMBER_PAYLOAD_MAX];
+	uint32_t size = head->key_size + head->value_size;
+	struct op_begin begin = {0};
+	struct op_header op;
+	int code;
+
+	if (size > sizeof(body))
+		return CONCLAVE_EBADREQ;
+	memcpy(body, record + CV_REQUEST_HEAD, size);
+	if (fill_op(handle, head, &op))
+		begin = begin_of(node, handle);
+	code = member_payload(head, body, &op, &begin, payload, &size);
+	if (code)
+		return code;
+	return batch_request(node, ENTRY_CONF_V2, payload, size, request)
+		       ? 0
+		       : CONCLAVE_ELOGFULL;
+}
+
+/* It is in flight until it is answered. */
+static void take_off(struct handle *handle, const struct cv_request *head)
+{
+	handle->flights[handle->flight_tail++ & FLIGHTS_MASK].sequence =
+		head->sequence;
+	if (head->settled > handle->settled_below)
+		handle->settled_below = head->settled;
 }
 
 static void propose(struct node *node, struct handle *handle,
@@ -191,15 +239,18 @@ static void propose(struct node *node, struct handle *handle,
 	if (head.sequence > handle->drained)
 		handle->drained = head.sequence;
 	status = check_proposal(node, handle, &head);
+	request.flight = handle->flight_tail;
+	if (!status && head.type == CV_MEMBER)
+		status = propose_member(node, handle, &head, peek->record,
+					&request);
 	if (status) {
 		reply_refuse(node, handle, peek->slot, peek->generation,
 			     status);
 		return;
 	}
-	request.flight = handle->flight_tail++;
-	handle->flights[request.flight & FLIGHTS_MASK].sequence = head.sequence;
-	if (head.settled > handle->settled_below)
-		handle->settled_below = head.settled;
+	take_off(handle, &head);
+	if (head.type == CV_MEMBER)
+		return;
 	batch_add(node, write_op(node, handle, &head, peek->record, room),
 		  &request);
 }
@@ -222,7 +273,7 @@ static bool fails_fast(const struct cv_peek *peek)
 static uint8_t *find_room(struct node *node, const struct handle *handle,
 			  const struct cv_peek *peek)
 {
-	if (!node_leads(node) || node->draining ||
+	if (!node_may_propose(node) || node->draining ||
 	    handle->flight_tail - handle->flight_head >= CV_SLOTS_MAX ||
 	    node->request_tail - node->request_head >= NODE_REQUESTS_MAX)
 		return NULL;
@@ -280,13 +331,9 @@ static bool is_read(const struct cv_request *head)
 	return head->type == CV_RANGE || head->type == CV_OUTCOME;
 }
 
-static int32_t check_read(const struct node *node, const struct handle *handle,
+static int32_t check_read(const struct node *node,
 			  const struct cv_request *head)
 {
-	int32_t status = check_head(handle, head);
-
-	if (status)
-		return status;
 	if (head->value_size > CV_KEY_MAX)
 		return CONCLAVE_EBADREQ;
 	if (head->type == CV_OUTCOME)
@@ -354,17 +401,15 @@ static void control(struct node *node, struct handle *handle,
 		    const struct cv_peek *peek)
 {
 	struct cv_request head;
-	struct cv_slot pong = {.generation = peek->generation};
 	int32_t status;
 
 	copy_head(peek, &head);
-	if (head.type == CV_PING) {
-		pong.revision = store_revision(node->store);
-		reply_post(node, handle, peek->slot, &pong);
+	status = head.type == CV_PING ? 0 : check_head(handle, &head);
+	if (!status && answer_control(node, handle, &head))
 		return;
-	}
-	status = is_read(&head) ? check_read(node, handle, &head)
-				: CONCLAVE_EUNSUPPORTED;
+	if (!status)
+		status = is_read(&head) ? check_read(node, &head)
+					: CONCLAVE_EUNSUPPORTED;
 	if (status)
 		reply_refuse(node, handle, peek->slot, peek->generation,
 			     status);
@@ -484,7 +529,7 @@ bool intake_pending(struct node *node)
 		if (may_read(node, handle) &&
 		    cv_ring_peek(&handle->controls, &peek))
 			return true;
-		if (node_leads(node) && !node->draining &&
+		if (node_may_propose(node) && !node->draining &&
 		    cv_ring_peek(&handle->proposals, &peek))
 			return true;
 	}

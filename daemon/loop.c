@@ -17,6 +17,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <immintrin.h>
+#include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -43,57 +44,102 @@ static void begin_drain(struct loop *loop, uint32_t number)
 	log_number(loop->log, "signal", number);
 	log_end(loop->log);
 	loop->drain_ns = loop->now_ns + LOOP_DRAIN_NS;
-	loop->accept_ns = 0;
-	engine_accept_stop(loop->engine);
+	loop->accept_ns[ENGINE_DOOR_CLIENTS] = 0;
+	engine_accept_stop(loop->engine, ENGINE_DOOR_CLIENTS);
 	listen_close(loop->listener);
 	clients_stop(loop->clients);
 	node_drain(loop->node);
+}
+
+static void reload(struct loop *loop)
+{
+	if (loop->peers && loop->peers->tls) {
+		peers_reload(loop->peers, &loop->files);
+		return;
+	}
+	log_begin(loop->log, LOG_INFO, "nothing to reload");
+	log_text(loop->log, "why", "there are no keys for TLS");
+	log_end(loop->log);
 }
 
 static void read_signals(struct loop *loop)
 {
 	struct signalfd_siginfo signal;
 
-	while (read(loop->signals, &signal, sizeof(signal)) == sizeof(signal))
-		begin_drain(loop, signal.ssi_signo);
+	while (read(loop->signals, &signal, sizeof(signal)) == sizeof(signal)) {
+		if (signal.ssi_signo == SIGHUP)
+			reload(loop);
+		else
+			begin_drain(loop, signal.ssi_signo);
+	}
 }
 
 /* ---- arrivals ---- */
 
-static void accept_failed(struct loop *loop, int error)
+static void accept_failed(struct loop *loop, uint32_t door, int error)
 {
-	log_begin(loop->log, LOG_ERROR, "cannot accept connections");
+	log_begin(loop->log, LOG_ERROR,
+		  door == ENGINE_DOOR_PEERS
+			  ? "cannot accept connections of members"
+			  : "cannot accept connections");
 	log_errno(loop->log, error);
 	log_text(loop->log, "next",
 		 "raise the limit of open files; trying again");
 	log_end(loop->log);
-	loop->accept_ns = loop->now_ns + LOOP_ACCEPT_NS;
+	loop->accept_ns[door] = loop->now_ns + LOOP_ACCEPT_NS;
 }
 
 static void accept_again(struct loop *loop)
 {
-	if (loop->accept_ns == 0 || loop->now_ns < loop->accept_ns)
-		return;
-	loop->accept_ns = 0;
-	int result = engine_accept(loop->engine, loop->listener->fd);
-	if (result < 0)
-		accept_failed(loop, result);
+	for (uint32_t door = 0; door < ENGINE_DOORS; door++) {
+		uint64_t *when_ns = &loop->accept_ns[door];
+		if (*when_ns == 0 || loop->now_ns < *when_ns)
+			continue;
+		*when_ns = 0;
+		int result = engine_accept(loop->engine, (enum engine_door)door,
+					   loop->doors[door]);
+		if (result < 0)
+			accept_failed(loop, door, result);
+	}
+}
+
+static void take_arrival(struct loop *loop, const struct engine_event *event)
+{
+	if (event->fd < 0)
+		accept_failed(loop, event->owner, event->fd);
+	else if (event->owner == ENGINE_DOOR_PEERS)
+		peers_arrive(loop->peers, event->fd);
+	else
+		clients_arrive(loop->clients, event->fd);
+}
+
+/* What the helper has done. */
+static void take_answers(struct loop *loop)
+{
+	struct helper_answer answer;
+
+	while (helper_next(loop->helper, &answer)) {
+		if (answer.kind == HELPER_NAME)
+			peers_found(loop->peers, &answer);
+		else
+			spare_renewed(loop->spare, &answer);
+	}
 }
 
 static void take_event(struct loop *loop, const struct engine_event *event)
 {
 	switch (event->kind) {
 	case ENGINE_ARRIVAL:
-		if (event->fd < 0)
-			accept_failed(loop, event->fd);
-		else
-			clients_arrive(loop->clients, event->fd);
+		take_arrival(loop, event);
 		return;
 	case ENGINE_CLIENT:
 		clients_hear(loop->clients, event->owner);
 		return;
 	case ENGINE_DEATH:
 		clients_bury(loop->clients, event->owner);
+		return;
+	case ENGINE_NAME:
+		take_answers(loop);
 		return;
 	default:
 		assert(event->kind == ENGINE_SIGNAL);
@@ -124,10 +170,48 @@ static bool post_events(struct loop *loop)
 	uint32_t count = 0;
 
 	while (count < LOOP_EVENTS_MAX && node_next_event(loop->node, &event)) {
-		clients_do(loop->clients, &event);
+		if (event.kind == NODE_STORE_LEFT)
+			spare_left(loop->spare, event.base);
+		else
+			clients_do(loop->clients, &event);
 		count++;
 	}
 	return count > 0;
+}
+
+/* ---- members ---- */
+
+/*
+ * What was sent in the last turn is named where it lies in the node's memory,
+ * so nothing may change there before the kernel has answered for all of it.
+ * It has, at once, unless more happened than the queue of events holds, or
+ * the kernel was short of memory.
+ */
+static int settle_sends(struct loop *loop)
+{
+	for (uint32_t i = 0; engine_sending(loop->engine) > 0; i++) {
+		if (i == LOOP_SETTLE_TRIES)
+			return -ENOBUFS;
+		(void)take_events(loop); /* the turn is not over */
+		int result = engine_submit(loop->engine);
+		if (result < 0)
+			return result;
+		engine_reap(loop->engine, loop->now_ns);
+	}
+	return 0;
+}
+
+/* What members said. Returns whether anything was done, or -errno. */
+static int hear_peers(struct loop *loop)
+{
+	if (!loop->peers)
+		return 0;
+	int result = settle_sends(loop);
+	if (result < 0)
+		return result;
+	peers_sent(loop->peers, loop->now_ns);
+	spare_turn(loop->spare);
+	return peers_turn(loop->peers);
 }
 
 /* ---- turns ---- */
@@ -138,18 +222,22 @@ static int loop_turn(struct loop *loop)
 	loop->now_ns = clock_now();
 	loop->turns++;
 	engine_reap(loop->engine, loop->now_ns);
+	int heard = hear_peers(loop);
+	if (heard < 0)
+		return heard;
 	bool came = take_events(loop);
 	bool sweep = engine_rung(loop->engine) || loop->slept ||
 		     loop->turns % LOOP_SWEEP_TURNS == 0;
 	int done = node_turn(loop->node, loop->now_ns, sweep);
 	if (done < 0)
 		return done;
+	bool sent = loop->peers && peers_send(loop->peers);
 	disk_flush(loop->disk);
 	int result = engine_submit(loop->engine);
 	if (result < 0)
 		return result;
 	bool posted = post_events(loop);
-	return came || done > 0 || posted;
+	return came || done > 0 || posted || heard > 0 || sent;
 }
 
 uint64_t loop_next_spin_ns(uint64_t last_ns, uint64_t longest_ns, bool found)
@@ -199,8 +287,12 @@ static uint64_t sleep_until_ns(const struct loop *loop)
 
 	if (until_ns > loop->clients->next_deadline_ns)
 		until_ns = loop->clients->next_deadline_ns;
-	if (loop->accept_ns != 0 && until_ns > loop->accept_ns)
-		until_ns = loop->accept_ns;
+	for (uint32_t i = 0; i < ENGINE_DOORS; i++) {
+		if (loop->accept_ns[i] != 0 && until_ns > loop->accept_ns[i])
+			until_ns = loop->accept_ns[i];
+	}
+	if (loop->peers && until_ns > loop->peers->next_ns)
+		until_ns = loop->peers->next_ns;
 	if (loop->drain_ns != 0 && until_ns > loop->drain_ns)
 		until_ns = loop->drain_ns;
 	return until_ns;
@@ -244,6 +336,8 @@ int loop_run(struct loop *loop)
 		int worked = loop_turn(loop);
 		if (worked < 0)
 			return worked;
+		if (worked == 0 && node_is_removed(loop->node))
+			return LOOP_EREMOVED;
 		int result = check_drain(loop, worked > 0);
 		if (result != 0)
 			return result > 0 ? 0 : result;

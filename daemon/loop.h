@@ -6,12 +6,15 @@
 #define DAEMON_LOOP_H
 
 #include "daemon/clients.h"
+#include "daemon/peers.h"
+#include "daemon/spare.h"
 
 enum loop_limits {
 	LOOP_EVENTS_MAX = 128, /* of the node, in one turn */
 	LOOP_SWEEP_TURNS = 32, /* all handles are looked at so often */
 	LOOP_SPIN_STEPS = 8, /* shortest spin: an eighth of the longest */
 	LOOP_PAUSES = 1, /* between two looks while spinning */
+	LOOP_SETTLE_TRIES = 100000, /* to hand in what is to be sent */
 };
 
 /* Time to try again when no connection could be accepted. */
@@ -23,6 +26,7 @@ enum loop_limits {
 enum loop_error {
 	LOOP_ENOTDRAINED = -5101, /* the time for a clean stop is over */
 	LOOP_ESECOND = -5102, /* told a second time to stop */
+	LOOP_EREMOVED = -5103, /* this member was removed from its cluster */
 };
 
 struct loop {
@@ -32,6 +36,11 @@ struct loop {
 	struct log *log;
 	struct listener *listener;
 	struct clients *clients;
+	struct peers *peers; /* NULL: a member that stays alone */
+	struct helper *helper; /* so are these, then */
+	struct spare *spare;
+	struct tls_files files; /* of keys, for SIGHUP */
+	int doors[ENGINE_DOORS]; /* listening descriptors; -1: none */
 	int signals; /* signalfd */
 	uint64_t spin_ns; /* longest spin; UINT64_MAX: never sleep */
 	/* The loop's own. */
@@ -41,7 +50,8 @@ struct loop {
 	uint64_t budget_ns; /* of the spin that is going on */
 	bool spun; /* nothing was found since the last work */
 	bool slept; /* and it slept, or tried to */
-	uint64_t accept_ns; /* when to accept again; 0: accepting */
+	uint64_t accept_ns[ENGINE_DOORS]; /* when to accept again; 0:
+					     accepting, or not at all */
 	uint64_t drain_ns; /* when a clean stop must be over; 0: running */
 	bool second;
 };

@@ -5,12 +5,8 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #define XXH_INLINE_ALL
@@ -20,15 +16,10 @@
 #include "wal/disk_engine.h"
 
 enum {
-	TICK_NS = 100000000,
-	ELECTION_TICKS = 10,
-	HEARTBEAT_TICKS = 1,
 	ENTRIES_MAX = 1 << 20,
-	UNCOMMITTED_MAX = 64 << 20,
-	RECORD_BUFFERS = 32,
+	UNCOMMITTED_MAX = 32 << 20,
+	RECORD_BUFFERS = WAL_BUFFERS_MAX,
 	SPARES_MIN = 2,
-	DESCRIPTORS_OTHER = 64,
-	DESCRIPTORS_OF_CLIENT = 5,
 	OTHER_WATCHES = 8, /* listener, signals, disk */
 };
 
@@ -44,7 +35,7 @@ static const struct store_settings bootstrap = {
 };
 
 /* Says what failed with -errno; the caller adds nothing. */
-static int fail(struct member *member, const char *what, int error,
+int member_fail(struct member *member, const char *what, int error,
 		const char *next)
 {
 	log_begin(member->log, LOG_ERROR, what);
@@ -54,79 +45,20 @@ static int fail(struct member *member, const char *what, int error,
 	return MEMBER_OTHER;
 }
 
-static int random_u64(struct member *member, uint64_t *ret_value)
-{
-	uint64_t value = 0;
-
-	while (value == 0) {
-		ssize_t size = getrandom(&value, sizeof(value), 0);
-		if (size != sizeof(value))
-			return fail(member, "no random numbers", -errno,
-				    "allow the system call getrandom");
-	}
-	*ret_value = value;
-	return MEMBER_STOPPED;
-}
-
-/* ---- descriptors, signals ---- */
-
-/* As many open files as there may be; fewer clients than asked for is said. */
-static void raise_limits(struct member *member)
-{
-	uint64_t wanted = DISK_FILES_MAX + DESCRIPTORS_OTHER +
-			  member->config->handles_max * DESCRIPTORS_OF_CLIENT;
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= wanted)
-		return;
-	log_begin(member->log, LOG_WARN, "few open files");
-	log_number(member->log, "limit", limit.rlim_cur);
-	log_number(member->log, "wanted", wanted);
-	log_text(member->log, "next",
-		 "raise the limit of open files, or lower --handles-max");
-	log_end(member->log);
-}
-
-/* Until here SIGTERM simply ends the process: there is nothing to answer. */
-static int catch_signals(struct member *member)
-{
-	sigset_t set;
-
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return fail(member, "cannot ignore SIGPIPE", -errno,
-			    "allow the system call rt_sigaction");
-	(void)sigemptyset(&set); /* these three cannot fail */
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-		return fail(member, "cannot block signals", -errno,
-			    "allow the system call rt_sigprocmask");
-	member->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (member->signals < 0)
-		return fail(member, "no descriptor for signals", -errno,
-			    "allow the system call signalfd4");
-	int watch =
-		engine_watch(member->engine, member->signals, ENGINE_SIGNAL, 0);
-	if (watch < 0)
-		return fail(member, "signals cannot be watched", watch,
-			    "try --engine=plain");
-	return MEMBER_STOPPED;
-}
-
 /* ---- engine ---- */
 
 static int open_engine(struct member *member)
 {
 	const struct config *config = member->config;
-	uint32_t watches =
-		OTHER_WATCHES + clients_watches((uint32_t)config->handles_max);
+	struct engine_sizes sizes = {
+		.watches = OTHER_WATCHES +
+			   clients_watches((uint32_t)config->handles_max),
+		.streams = config_has_peers(config) ? PEERS_STREAMS : 0,
+	};
 	char reason[ENGINE_REASON_MAX];
 	int result =
 		engine_open(&member->engine, (enum engine_kind)config->engine,
-			    watches, reason);
+			    &sizes, reason);
 
 	if (result < 0) {
 		log_begin(member->log, LOG_ERROR, "no engine");
@@ -167,13 +99,13 @@ static int open_log(struct member *member)
 	void *memory;
 
 	cluster_id(config->cluster, options.cluster);
-	int result = random_u64(member, &options.seed);
+	int result = member_random(member, &options.seed);
 	if (result != MEMBER_STOPPED)
 		return result;
 	result = memory_reserve(&memory, wal_memory_size(&options));
 	if (result < 0)
-		return fail(member, "no memory for the log", result,
-			    "give it more memory");
+		return member_fail(member, "no memory for the log", result,
+				   "give it more memory");
 	recover_begin(member->log);
 	result = wal_open(&member->wal, member->disk, &options, memory,
 			  &member->report);
@@ -186,19 +118,21 @@ static int open_log(struct member *member)
 
 static int open_store(struct member *member)
 {
+	struct memory *memory = &member->spare.memories[0];
 	int result =
-		memory_open(&member->store_memory, "conclave-store",
+		memory_open(memory, "conclave-store",
 			    bootstrap.store_address_bytes, MEMORY_READ_ONLY);
 
 	if (result < 0)
-		return fail(member, "no address space for the store", result,
-			    "32 GiB of addresses (not of memory) are needed; "
-			    "raise the limit of virtual memory");
-	result = store_init(&member->store, member->store_memory.base,
+		return member_fail(
+			member, "no address space for the store", result,
+			"32 GiB of addresses (not of memory) are needed; "
+			"raise the limit of virtual memory");
+	result = store_init(&member->store, memory->base,
 			    bootstrap.store_address_bytes, &bootstrap);
 	if (result < 0)
-		return fail(member, "the store cannot be made", result,
-			    "give it more memory");
+		return member_fail(member, "the store cannot be made", result,
+				   "give it more memory");
 	return MEMBER_STOPPED;
 }
 
@@ -210,9 +144,6 @@ static void node_options(const struct member *member, uint64_t seed,
 		.member = config->member,
 		.incarnation = member->incarnation,
 		.seed = seed,
-		.tick_ns = TICK_NS,
-		.election_ticks = ELECTION_TICKS,
-		.heartbeat_ticks = HEARTBEAT_TICKS,
 		.handles_max = (uint32_t)config->handles_max,
 		.user_handles_max = NODE_USER_HANDLES_MAX,
 		.entries_max = ENTRIES_MAX,
@@ -224,8 +155,7 @@ static void node_options(const struct member *member, uint64_t seed,
 	cluster_id(config->cluster, options.cluster);
 	if (options.user_handles_max > options.handles_max)
 		options.user_handles_max = options.handles_max;
-	options.voters.voters[0] = config->member;
-	options.voters.voter_count = 1;
+	member_peer_options(member, &options);
 	*ret_options = options;
 }
 
@@ -235,14 +165,14 @@ static int open_node(struct member *member)
 	uint64_t seed = 0;
 	void *memory;
 
-	int result = random_u64(member, &seed);
+	int result = member_random(member, &seed);
 	if (result != MEMBER_STOPPED)
 		return result;
 	node_options(member, seed, &options);
 	result = memory_reserve(&memory, node_memory_size(&options));
 	if (result < 0)
-		return fail(member, "no memory for the node", result,
-			    "give it more memory");
+		return member_fail(member, "no memory for the node", result,
+				   "give it more memory");
 	recover_begin(member->log);
 	result = node_init(&member->node, &options, member->wal,
 			   &member->report, member->store, memory);
@@ -257,15 +187,18 @@ static int open_replica(struct member *member)
 
 	_Static_assert(sizeof(struct cv_status) <= CV_PAGE, "status page");
 	if (result < 0)
-		return fail(member, "no memory for the status page", result,
-			    "give it more memory");
-	result = random_u64(member, &member->incarnation);
+		return member_fail(member, "no memory for the status page",
+				   result, "give it more memory");
+	result = member_random(member, &member->incarnation);
 	if (result == MEMBER_STOPPED)
 		result = recover_folder(member);
 	if (result == MEMBER_STOPPED)
 		result = open_log(member);
 	if (result == MEMBER_STOPPED)
 		result = open_store(member);
+	if (result == MEMBER_STOPPED)
+		result = member_open_spare(member,
+					   bootstrap.store_address_bytes);
 	if (result == MEMBER_STOPPED)
 		result = open_node(member);
 	return result;
@@ -297,7 +230,8 @@ static int open_door(struct member *member)
 	int result = listen_open(&member->listener, member->config, &what);
 
 	if (result == 0)
-		result = engine_accept(member->engine, member->listener.fd);
+		result = engine_accept(member->engine, ENGINE_DOOR_CLIENTS,
+				       member->listener.fd);
 	if (result == 0)
 		return MEMBER_STOPPED;
 	log_begin(member->log, LOG_ERROR, "cannot listen");
@@ -325,9 +259,24 @@ static int open_clients(struct member *member)
 	int result = clients_init(&member->clients, &ground);
 
 	if (result < 0)
-		return fail(member, "no memory for clients", result,
-			    "give it more memory, or lower --handles-max");
+		return member_fail(
+			member, "no memory for clients", result,
+			"give it more memory, or lower --handles-max");
 	return MEMBER_STOPPED;
+}
+
+static int open_peers(struct member *member)
+{
+	uint8_t cluster[16];
+	uint64_t seed = 0;
+
+	if (!config_has_peers(member->config))
+		return MEMBER_STOPPED;
+	int result = member_random(member, &seed);
+	if (result != MEMBER_STOPPED)
+		return result;
+	cluster_id(member->config->cluster, cluster);
+	return member_open_peers(member, cluster, seed);
 }
 
 int member_open(struct member *member, const struct config *config,
@@ -338,16 +287,20 @@ int member_open(struct member *member, const struct config *config,
 	member->log = log;
 	member->signals = -1;
 	member->listener.fd = -1;
-	raise_limits(member);
+	member->peer_listener = -1;
+	member->helper.jobs = -1;
+	member_raise_limits(member);
 	int result = open_engine(member);
 	if (result == MEMBER_STOPPED)
 		result = open_replica(member);
 	if (result == MEMBER_STOPPED)
-		result = catch_signals(member);
+		result = member_catch_signals(member);
 	if (result == MEMBER_STOPPED)
 		result = open_door(member);
 	if (result == MEMBER_STOPPED)
 		result = open_clients(member);
+	if (result == MEMBER_STOPPED)
+		result = open_peers(member);
 	return result;
 }
 
@@ -360,6 +313,9 @@ static void log_ready(struct member *member)
 	log_text(member->log, "data", member->config->data);
 	log_text(member->log, "cluster", member->config->cluster);
 	log_number(member->log, "member", member->config->member);
+	if (member->peer_listener >= 0)
+		log_text(member->log, "peer_listen",
+			 member->config->peer_listen);
 	log_number(member->log, "pid", (uint64_t)getpid());
 	log_end(member->log);
 }
@@ -373,6 +329,15 @@ static int explain_end(struct member *member, int result)
 		return MEMBER_STOPPED;
 	case NODE_EFAILED:
 		return recover_fail(member);
+	case LOOP_EREMOVED:
+		log_begin(member->log, LOG_WARN,
+			  "this member was removed from its cluster");
+		log_number(member->log, "member", member->config->member);
+		log_text(member->log, "next",
+			 "delete its data folder; to come back it joins under "
+			 "a new id");
+		log_end(member->log);
+		return MEMBER_REMOVED;
 	case LOOP_ENOTDRAINED:
 		log_begin(member->log, LOG_ERROR,
 			  "stopped before all was "
@@ -405,6 +370,11 @@ int member_run(struct member *member)
 		.log = member->log,
 		.listener = &member->listener,
 		.clients = &member->clients,
+		.peers = member->peers,
+		.helper = &member->helper,
+		.spare = &member->spare,
+		.files = member_tls_files(member->config),
+		.doors = {member->listener.fd, member->peer_listener},
 		.signals = member->signals,
 		.spin_ns = spin_us == CONFIG_SPIN_FOREVER ? UINT64_MAX
 							  : spin_us * 1000,
@@ -420,6 +390,10 @@ void member_close(struct member *member)
 {
 	wal_close(member->wal);
 	disk_close(member->disk);
+	if (member->peers)
+		peers_release(member->peers);
+	free(member->peers);
+	helper_close(&member->helper);
 	engine_close(member->engine);
 	(void)close(member->signals); /* it holds no data */
 }

@@ -20,6 +20,7 @@ enum member_exit {
 	MEMBER_DAMAGED = 3, /* the log is damaged, foreign or of the future */
 	MEMBER_LOG_FAILED = 4, /* a write or flush failed while running */
 	MEMBER_OTHER = 5, /* see the last line */
+	MEMBER_REMOVED = 6, /* from its cluster: it has nothing to do */
 };
 
 struct member {
@@ -30,7 +31,10 @@ struct member {
 	struct wal *wal;
 	struct wal_report report;
 	struct memory status_page;
-	struct memory store_memory;
+	struct spare spare; /* the store's mapping is the first of them */
+	struct helper helper;
+	struct peers *peers; /* NULL: it stays alone */
+	int peer_listener;
 	struct store *store;
 	struct node *node;
 	struct listener listener;
@@ -47,5 +51,37 @@ int member_run(struct member *member) __attribute__((warn_unused_result));
 
 /* After a clean run. */
 void member_close(struct member *member);
+
+/* ---- between the files of this module ---- */
+
+/* A number that is not 0. */
+int member_random(struct member *member, uint64_t *ret_value)
+	__attribute__((warn_unused_result));
+
+/* As many open files as there may be. */
+void member_raise_limits(struct member *member);
+
+/* From here on signals are read in the loop. */
+int member_catch_signals(struct member *member)
+	__attribute__((warn_unused_result));
+
+/* Says what failed with -errno, and returns MEMBER_OTHER. */
+int member_fail(struct member *member, const char *what, int error,
+		const char *next) __attribute__((warn_unused_result));
+
+/* The part of the node's options that is about other members. */
+void member_peer_options(const struct member *member,
+			 struct node_options *options);
+
+/* Where keys for TLS are. */
+struct tls_files member_tls_files(const struct config *config);
+
+/* The second mapping, for images; before the node is opened. */
+int member_open_spare(struct member *member, uint64_t size)
+	__attribute__((warn_unused_result));
+
+/* Listens for other members, and begins to talk to them. */
+int member_open_peers(struct member *member, const uint8_t cluster[16],
+		      uint64_t seed) __attribute__((warn_unused_result));
 
 #endif

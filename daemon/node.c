@@ -20,18 +20,14 @@ static size_t round_up(size_t size)
 static void raft_shape(const struct node_options *options,
 		       struct raft_options *ret_raft)
 {
-	bool alone = options->voters.voter_count == 1 &&
-		     !options->voters.outgoing_count;
-
 	*ret_raft = (struct raft_options){
 		.id = options->member,
 		.seed = options->seed,
 		.election_ticks = options->election_ticks,
 		.heartbeat_ticks = options->heartbeat_ticks,
-		.quiet_ticks = alone ? 0 : options->election_ticks,
+		.quiet_ticks = options->election_ticks, /* not if alone */
 		.pre_vote = true,
 		.check_quorum = true,
-		.forwarding = true,
 		.step_down_on_removal = true,
 		.entries_max = options->entries_max,
 		.messages_max = 1024,
@@ -44,6 +40,13 @@ static void raft_shape(const struct node_options *options,
 	};
 }
 
+/* What the two lanes of a peer have besides. */
+static size_t lanes_size(void)
+{
+	return NODE_LANES * round_up(LANE_FRAMES * sizeof(struct out_frame)) +
+	       2 * round_up(NODE_CONTROL_SIZE) + 2 * round_up(NODE_BULK_SIZE);
+}
+
 size_t node_memory_size(const struct node_options *options)
 {
 	struct raft_options raft;
@@ -54,6 +57,9 @@ size_t node_memory_size(const struct node_options *options)
 	       round_up(NODE_READS_MAX * sizeof(struct node_read)) +
 	       round_up(NODE_REQUESTS_MAX * sizeof(struct request)) +
 	       round_up(ORPHANS_MAX * sizeof(struct orphan)) +
+	       round_up(options->peers_max * sizeof(struct peer)) +
+	       options->peers_max * lanes_size() +
+	       round_up(RECEIVE_ENTRIES * sizeof(struct raft_entry)) +
 	       round_up(raft_memory_size(&raft));
 }
 
@@ -63,6 +69,28 @@ static void *carve(uint8_t **at, size_t size)
 
 	*at += round_up(size);
 	return here;
+}
+
+static void lay_out_lane(struct lane *lane, uint8_t **at, size_t size)
+{
+	lane->frames = carve(at, LANE_FRAMES * sizeof(struct out_frame));
+	lane->spill = carve(at, size);
+	lane->in = carve(at, size);
+}
+
+static void lay_out_peers(struct node *node, uint8_t **at)
+{
+	uint32_t i;
+
+	node->peers = carve(at, node->options.peers_max * sizeof(struct peer));
+	for (i = 0; i < node->options.peers_max; i++) {
+		struct peer *peer = &node->peers[i];
+
+		lay_out_lane(&peer->lanes[NODE_CONTROL], at, NODE_CONTROL_SIZE);
+		lay_out_lane(&peer->lanes[NODE_BULK], at, NODE_BULK_SIZE);
+		peer->fetch = -1;
+	}
+	node->received = carve(at, RECEIVE_ENTRIES * sizeof(struct raft_entry));
 }
 
 static uint8_t *lay_out(struct node *node, uint8_t *at)
@@ -77,6 +105,7 @@ static uint8_t *lay_out(struct node *node, uint8_t *at)
 	for (i = 0; i < NODE_READS_MAX; i++)
 		node->read_free[i] = (uint16_t)(NODE_READS_MAX - 1 - i);
 	node->read_free_count = NODE_READS_MAX;
+	lay_out_peers(node, &at);
 	return at;
 }
 
@@ -91,6 +120,23 @@ static void fill_status(struct node *node)
 	status->incarnation = node->options.incarnation;
 	memcpy(status->cluster, node->options.cluster, 16);
 	status->member = node->options.member;
+}
+
+static bool is_alone(const struct node *node)
+{
+	struct raft_status raft;
+
+	raft_status(node->raft, &raft);
+	return raft.conf.voter_count == 1 && !raft.conf.outgoing_count &&
+	       raft.conf.voters[0] == node->options.member;
+}
+
+/* Numbers of batches are never used again in another life. */
+static uint64_t mix(uint64_t z)
+{
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
 }
 
 int node_init(struct node **ret_node, const struct node_options *options,
@@ -109,10 +155,15 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->options = *options;
 	if (!node->options.apply_budget)
 		node->options.apply_budget = APPLY_BUDGET;
+	if (!node->options.disk_patience_ns)
+		node->options.disk_patience_ns =
+			options->tick_ns * options->election_ticks / 2;
 	node->wal = wal;
 	node->store = store;
 	node->status = options->status;
 	node->read_round = 1;
+	node->spare = options->spare_base;
+	node->batch_base = mix(options->incarnation);
 	at = lay_out(node, at);
 	fill_status(node);
 	code = work_load_snapshot(node, report, &snapshot);
@@ -125,7 +176,9 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	code = work_replay(node, report);
 	if (code)
 		return code;
-	if (shape.quiet_ticks == 0)
+	peer_follow_conf(node);
+	image_offer(node);
+	if (is_alone(node))
 		code = raft_campaign(node->raft);
 	*ret_node = node;
 	return code;
@@ -147,6 +200,7 @@ static int reap(struct node *node)
 
 	while ((code = wal_reap(node->wal, &done)) == 1) {
 		raft_persisted(node->raft, done.number, done.index, done.term);
+		node->writing = false;
 		node->status
 			->write_ns[bucket(node->now_ns - node->append_ns)]++;
 		node->work++;
@@ -154,6 +208,25 @@ static int reap(struct node *node)
 	if (code < 0)
 		node->failed = true;
 	return code < 0 ? NODE_EFAILED : 0;
+}
+
+/*
+ * Who cannot write cannot acknowledge: it leaves leading to those who can,
+ * for as long as a write is outstanding too long.
+ */
+static void watch_disk(struct node *node)
+{
+	uint64_t patience = node->options.disk_patience_ns;
+	bool sick = node->writing && node->now_ns - node->append_ns > patience;
+	int code;
+
+	if (sick != node->disk_sick)
+		raft_restrain(node->raft, sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
+	node->disk_sick = sick;
+	if (!sick || !node_leads(node))
+		return;
+	code = raft_hand_over(node->raft);
+	(void)code; /* to nobody, if nobody is there: then at the next tick */
 }
 
 static void tick(struct node *node)
@@ -165,117 +238,11 @@ static void tick(struct node *node)
 	    node->now_ns > node->tick_due_ns + CATCH_UP_TICKS * tick_ns)
 		node->tick_due_ns = node->now_ns;
 	while (node->now_ns >= node->tick_due_ns) {
-		raft_tick(node->raft);
+		if (node->drain != DRAIN_DEAF)
+			raft_tick(node->raft);
 		wal_tick(node->wal);
+		watch_disk(node);
 		node->tick_due_ns += tick_ns;
-	}
-}
-
-static void hold(struct node *node, uint64_t last_index)
-{
-	struct held *held = &node->held[node->held_tail++ % HELD_MAX];
-
-	assert(node->held_tail - node->held_head <= HELD_MAX);
-	held->buffer = node->buffer;
-	held->last_index = last_index;
-	node->buffer_last = node->buffer->used;
-	node->buffer = NULL;
-}
-
-/* All entries have bytes, and the disk can take a record. */
-static bool can_persist(const struct node *node)
-{
-	return wal_can_append(node->wal) &&
-	       !raft_entry_at(node->raft, node->supplied + 1) &&
-	       node->held_tail - node->held_head < HELD_MAX;
-}
-
-/* Writes what a ready asks for. */
-static void persist(struct node *node, const struct raft_ready *ready)
-{
-	struct wal_buffer *buffer = ready->append_first ? node->buffer : NULL;
-	int code;
-
-	if (!ready->must_sync)
-		return;
-	assert(!ready->append_first || node->supplied == ready->append_last);
-	code = wal_append(node->wal, buffer, &ready->hard, ready->append_first,
-			  ready->append_last, ready->number);
-	assert(!code); /* wal_can_append() promised it */
-	node->append_ns = node->now_ns;
-	node->status->log_records++;
-	if (buffer) {
-		node->status->log_bytes += buffer->used;
-		hold(node, ready->append_last);
-	}
-}
-
-static void confirm_reads(struct node *node, const struct raft_ready *ready)
-{
-	uint32_t i, k;
-
-	for (i = 0; i < ready->read_count; i++)
-		for (k = 0; k < node->read_count; k++) {
-			struct node_read *read =
-				&node->reads[node->read_list[k]];
-
-			if (!read->linearizable || read->confirmed ||
-			    read->round > ready->reads[i].context)
-				continue;
-			read->confirmed = true;
-			read->index = ready->reads[i].index;
-		}
-}
-
-/* All readers of this round, and of rounds that were lost, ask as one. */
-static void ask_reads(struct node *node)
-{
-	if (!node->read_round_due || !node_leads(node))
-		return;
-	if (raft_read_index(node->raft, node->read_round))
-		return;
-	node->read_round++;
-	node->read_round_due = false;
-}
-
-static void take_ready(struct node *node, const struct raft_ready *ready)
-{
-	if (ready->soft_changed) {
-		node->role = ready->role;
-		node->leader = ready->leader;
-		node->term = ready->hard.term;
-		/* What another leader may have dropped is proposed again. */
-		node->compacting = 0;
-		node->cut_due = false;
-		/* What was asked of another leadership is asked again. */
-		node->read_round_due = node->read_count > 0;
-	}
-	node->commit = ready->hard.commit;
-	if (ready->apply_last)
-		node->apply_last = ready->apply_last;
-	confirm_reads(node, ready);
-	raft_advance(node->raft);
-	node->work++;
-}
-
-static void decide(struct node *node)
-{
-	struct raft_ready ready;
-
-	if (node_leads(node) && wal_can_append(node->wal)) {
-		session_work(node);
-		batch_propose(node);
-	}
-	ask_reads(node);
-	for (;;) {
-		batch_supply(node);
-		if (!raft_has_ready(node->raft))
-			return;
-		if (raft_must_sync(node->raft) && !can_persist(node))
-			return;
-		raft_ready(node->raft, &ready);
-		persist(node, &ready);
-		take_ready(node, &ready);
 	}
 }
 
@@ -297,7 +264,8 @@ static void show_gauges(struct node *node)
 	status->store_used = store.used_bytes;
 	status->snapshots = wal.snapshots;
 	status->log_size = wal.log_size;
-	status->alarms = wal.no_space ? CV_ALARM_NOSPACE : 0;
+	status->alarms = (status->alarms & ~(uint32_t)CV_ALARM_NOSPACE) |
+			 (wal.no_space ? CV_ALARM_NOSPACE : 0);
 }
 
 static void show(struct node *node)
@@ -318,15 +286,21 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 {
 	node->now_ns = now_ns;
 	node->work = 0;
+	wal_clock(node->wal, now_ns);
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	record_make_room(node);
+	peer_turn(node);
+	hear_stuck(node);
 	intake_drain(node, sweep);
-	decide(node);
+	decide_turn(node);
 	apply_committed(node);
+	image_turn(node);
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);
+	drain_turn(node);
 	if (node->work)
 		show(node);
 	show_gauges(node);
@@ -351,7 +325,9 @@ void node_awake(struct node *node)
 
 uint64_t node_next_ns(const struct node *node)
 {
-	return node->tick_due_ns;
+	uint64_t wal_ns = wal_next_ns(node->wal);
+
+	return wal_ns < node->tick_due_ns ? wal_ns : node->tick_due_ns;
 }
 
 static void fill_event(const struct node *node, const struct handle *handle,
@@ -392,6 +368,15 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 
 	if (!node->event_count)
 		return false;
+	if (node->left) {
+		*ret_event = (struct node_event){
+			.kind = NODE_STORE_LEFT,
+			.base = node->left,
+		};
+		node->left = NULL;
+		node->event_count--;
+		return true;
+	}
 	for (tried = 0; tried < node->handle_used; tried++) {
 		if (node->event_scan >= node->handle_used)
 			node->event_scan = 0;
@@ -408,16 +393,7 @@ bool node_next_event(struct node *node, struct node_event *ret_event)
 	return false;
 }
 
-void node_drain(struct node *node)
+bool node_is_removed(const struct node *node)
 {
-	node->draining = true;
-	if (node->snapshotting)
-		work_give_up_image(node);
-}
-
-bool node_drained(const struct node *node)
-{
-	return node->draining && node->request_head == node->request_tail &&
-	       !node->sealed_count && !node->open.entry && !node->read_count &&
-	       wal_idle(node->wal);
+	return node->removed;
 }

@@ -29,10 +29,27 @@ enum node_limits {
 	NODE_BATCH_SIZE = 256 << 10,
 	NODE_PASS_SIZE = 64 << 10, /* of one handle in one pass */
 	NODE_USER_HANDLES_MAX = 256,
+	NODE_MEMBERS_MAX = 32, /* with those that leave or only listen */
+	NODE_ADDRESS_MAX = 128, /* host:port, with its NUL */
+	NODE_PARTS_MAX = 64, /* pieces of one gather */
 };
 
 enum node_error {
 	NODE_EFAILED = -4001, /* the log failed: stop, see wal.h */
+};
+
+/* The two connections to each other member, see wire.h. */
+enum node_lane {
+	NODE_CONTROL = 0,
+	NODE_BULK = 1,
+	NODE_LANES = 2,
+};
+
+struct node_member {
+	uint64_t id;
+	bool voter;
+	bool learner;
+	char address[NODE_ADDRESS_MAX];
 };
 
 struct node_options {
@@ -48,9 +65,27 @@ struct node_options {
 	uint32_t entries_max; /* descriptors of the log since a snapshot */
 	uint32_t batch_size; /* closes at NODE_BATCH_SIZE, less in tests */
 	uint64_t uncommitted_max; /* bytes */
+	uint64_t disk_patience_ns; /* a write that takes longer makes this
+				      member unfit to lead; 0: half an
+				      election timeout */
+	uint32_t peers_max; /* other members at a time; 0: stays alone */
 	uint32_t apply_budget; /* units of work a turn; 0: default */
-	struct raft_conf_state voters; /* of a cluster that never changed */
+	struct raft_conf_state voters; /* of a cluster that never changed;
+					  none: joins one that exists */
+	/* Where the first members are, until the log says it; lent. */
+	const struct node_member *members;
+	uint32_t member_count;
+	/* A second mapping like the store's, zeroed: an image that is received
+	 * is loaded there. NULL: none, for a member that stays alone. */
+	void *spare_base;
+	uint64_t spare_size;
 	struct cv_status *status; /* the status page, zeroed; written here */
+};
+
+/* A piece of what is to be sent. */
+struct node_part {
+	const void *bytes;
+	uint32_t size;
 };
 
 struct node;
@@ -103,6 +138,56 @@ void node_detach(struct node *node, int handle);
 /* The client said goodbye: its session ends. node_detach() follows. */
 void node_bye(struct node *node, int handle);
 
+/* ---- peers ---- */
+
+/*
+ * The members as the configuration in force and the log name them, this one
+ * included, in the order of ids; the count. node_members_change() rises when
+ * the list may differ.
+ */
+uint32_t node_members(const struct node *node,
+		      struct node_member ret_members[NODE_MEMBERS_MAX]);
+uint64_t node_members_change(const struct node *node);
+
+/* This id was a member once: it is told so, and never becomes one again. */
+bool node_was_removed(const struct node *node, uint64_t id);
+
+/* This member was removed from its cluster: it has nothing to do any more. */
+bool node_is_removed(const struct node *node);
+
+/*
+ * A lane to `member` is connected and both greetings are exchanged: what was
+ * queued for an earlier connection is forgotten. -ENOENT: not a member. Who
+ * knows no leader takes any id that was not removed: it may have been away
+ * while the members changed, and be led by one that it does not know.
+ */
+int node_link_up(struct node *node, uint64_t member, enum node_lane lane)
+	__attribute__((warn_unused_result));
+void node_link_down(struct node *node, uint64_t member, enum node_lane lane);
+
+/*
+ * What is to be sent on a lane, in order: fills `parts` and returns how many
+ * (0: nothing). Lent until node_sent(), which says how many bytes of it the
+ * kernel took (all, some or none), or node_link_down(); one of the two comes
+ * before the next node_turn().
+ */
+uint32_t node_gather(struct node *node, uint64_t member, enum node_lane lane,
+		     struct node_part parts[NODE_PARTS_MAX]);
+void node_sent(struct node *node, uint64_t member, enum node_lane lane,
+	       uint32_t size);
+
+/*
+ * Bytes that came on a lane, cut anywhere. 0 and how many were taken: when
+ * that is less than `size`, no more can be taken now; the rest is offered
+ * again after a turn. -EBADMSG: end the connection.
+ */
+int node_hear(struct node *node, uint64_t member, enum node_lane lane,
+	      const uint8_t *bytes, uint32_t size, uint32_t *ret_taken)
+	__attribute__((warn_unused_result));
+
+/* The mapping given back by NODE_STORE_LEFT is zeroed: the next spare. */
+void node_spare(struct node *node, void *base);
+
 /* ---- the loop ---- */
 
 /*
@@ -130,6 +215,7 @@ enum node_event_kind {
 	NODE_WAKE, /* FUTEX_WAKE on down->completion */
 	NODE_RING, /* write the handle's completion eventfd */
 	NODE_EXPEL, /* broke the protocol: detach and close */
+	NODE_STORE_LEFT, /* `base` is used no more: zero it, node_spare() */
 };
 
 struct node_event {
@@ -139,6 +225,7 @@ struct node_event {
 	uint64_t epoch;
 	uint64_t revision;
 	uint32_t session_known;
+	void *base;
 };
 
 /* Takes the next event; false when there is none. */
@@ -146,7 +233,8 @@ bool node_next_event(struct node *node, struct node_event *ret_event);
 
 /*
  * A clean stop: proposals are no longer taken from the rings; true when all
- * that was taken is answered and the log is idle.
+ * that was taken is answered, another member leads, if one can, and the log is
+ * idle. From then on members are not heard any more.
  */
 void node_drain(struct node *node);
 bool node_drained(const struct node *node);

@@ -1,14 +1,14 @@
 /*
  * Applies what is committed, in log order, in slices, and answers who asked.
  *
- * A batch of this member is known by index and term: an entry that took its
- * place under another leader has another term, and then the batch was never
- * applied by this entry. Buffers are released, and their bytes forgotten by
- * Raft, when all of their entries are applied.
+ * An entry says who made it: a batch of this member is answered by the first
+ * entry that carries it, whichever leader appended that; a second one finds
+ * the effects of the first in the store, and nobody who waits.
  */
 #include "daemon/node_state.h"
 
 #include <assert.h>
+#include <string.h>
 
 static void answer(struct node *node, const struct batch *batch,
 		   const struct raft_entry *entry)
@@ -25,46 +25,31 @@ static void answer(struct node *node, const struct batch *batch,
 				&results[0]);
 }
 
+static void sample(struct node *node, const struct raft_entry *entry)
+{
+	if (entry->index % SAMPLE_STEP)
+		return;
+	node->sample_index = entry->index;
+	store_hash(node->store, &node->sample_hash);
+}
+
 static void finish(struct node *node, const struct raft_entry *entry)
 {
+	struct entry_header header;
 	struct batch *batch;
 
-	while (node->batch_head != node->batch_tail) {
-		batch = &node->batches[node->batch_head % NODE_BATCHES_MAX];
-		if (batch->index > entry->index)
-			break;
-		assert(batch->index == entry->index);
-		assert(batch->term == entry->term);
-		answer(node, batch, entry);
-		node->batch_head++;
+	memcpy(&header, entry->data, sizeof(header));
+	if (header.origin == node->options.member) {
+		batch = batch_find(node, header.batch);
+		if (batch && batch->kind == entry->kind) {
+			answer(node, batch, entry);
+			batch_done(node, batch);
+		}
 	}
-	batch_forget(node);
+	member_apply_end(node, entry);
+	sample(node, entry);
 	if (entry->kind == ENTRY_SNAPSHOT_CUT)
 		work_snapshot_cut(node, entry);
-}
-
-static void apply_conf(struct node *node, const struct raft_entry *entry)
-{
-	struct raft_conf_state conf;
-	int code;
-
-	if (entry->kind != ENTRY_CONF_V1 && entry->kind != ENTRY_CONF_V2)
-		return;
-	code = raft_apply_conf(node->raft, entry, &conf);
-	assert(!code); /* a refused change is an empty entry, not this */
-}
-
-static void release_held(struct node *node)
-{
-	while (node->held_head != node->held_tail) {
-		struct held *held = &node->held[node->held_head % HELD_MAX];
-
-		if (held->last_index > node->applied)
-			return;
-		raft_evict(node->raft, held->last_index);
-		wal_buffer_release(node->wal, held->buffer);
-		node->held_head++;
-	}
 }
 
 void apply_committed(struct node *node)
@@ -78,20 +63,21 @@ void apply_committed(struct node *node)
 		uint32_t slice = budget < APPLY_SLICE ? budget : APPLY_SLICE;
 
 		assert(entry && entry->data);
-		if (!node->applying)
+		if (!node->applying) {
 			store_apply_begin(node->store, entry);
+			member_apply_begin(node, entry);
+		}
 		/* What it used of a slice it does not say: all of it. */
 		node->applying = store_apply(node->store, slice) != 0;
 		node->work++;
 		budget -= slice;
 		if (node->applying)
 			continue;
-		apply_conf(node, entry);
 		node->applied = entry->index;
 		finish(node, entry);
 	}
 	if (node->applied == before)
 		return;
 	raft_applied(node->raft, node->applied);
-	release_held(node);
+	record_release(node);
 }

@@ -1,75 +1,105 @@
 /*
- * From requests to proposed entries.
+ * From requests to sealed batches.
  *
- * The open buffer holds sealed entries, back to back, and behind them the
- * batch that is open. When the disk can take a record, everything sealed is
- * proposed, stamped with what Raft gave it, and leaves as one record; so load
- * makes records larger, and no path differs. Nothing is proposed before the
- * disk can take it: what is sealed but not proposed was never seen by Raft
- * and can still be refused.
+ * The open batch grows where it will stay: while this member leads, behind
+ * the sealed entries of the record buffer, so that what is proposed lies
+ * already where the disk takes it from; while it does not, in the outbound
+ * buffer, from which it is forwarded. Sealing gives it a number; from then on
+ * it is in the ring of batches until it was applied here, or was refused and
+ * no copy of it can commit.
  */
 #include "daemon/node_state.h"
 
 #include <assert.h>
 #include <string.h>
 
-static uint32_t room_left(const struct node *node)
+static struct wal_buffer *place(const struct node *node)
 {
-	return node->buffer->room - node->buffer->used;
+	return node_leads(node) ? node->buffer : node->outbound;
 }
 
-static bool buffer_empty(const struct node *node)
+static uint32_t room_left(const struct wal_buffer *buffer)
 {
-	return node->buffer->used == 0 && !node->open.entry;
+	return buffer->room - buffer->used;
 }
 
-/* Makes sure that there is an open buffer with room for one entry. */
-static bool buffer_room(struct node *node, uint32_t payload)
+/* A buffer for batches that are forwarded; it is left when it is full. */
+static bool outbound_room(struct node *node, uint32_t size)
 {
-	uint32_t want = entry_size(payload);
-	uint32_t hint =
-		node->buffer_last > NODE_BATCH_SIZE ? ENTRY_SIZE_MAX : want;
-
-	if (node->buffer && room_left(node) >= want)
+	if (node->outbound && room_left(node->outbound) >= size)
 		return true;
-	if (node->buffer && !buffer_empty(node))
+	if (wal_buffers_free(node->wal) <= BUFFERS_KEPT)
 		return false;
-	if (node->buffer) {
-		wal_buffer_release(node->wal, node->buffer);
-		node->buffer = NULL;
-	}
-	node->buffer = wal_buffer_open(node->wal, hint);
-	return node->buffer && room_left(node) >= want;
+	if (node->outbound)
+		wal_buffer_release(node->wal, node->outbound);
+	node->outbound = record_open_large(node, size);
+	return node->outbound != NULL;
 }
 
-static void seal(struct node *node, uint32_t kind, uint32_t payload,
-		 struct sealed *sealed)
+static bool place_room(struct node *node, uint32_t size)
 {
-	uint8_t *entry = node->buffer->payload + node->buffer->used;
+	assert(!node->open.entry);
+	return node_leads(node) ? record_room(node, size, false)
+				: outbound_room(node, size);
+}
+
+/* A batch and, while this member leads, a sealed entry can be added. */
+static bool rings_fit(const struct node *node)
+{
+	return node->batch_tail - node->batch_head < NODE_BATCHES_MAX &&
+	       (!node_leads(node) || node->sealed_count < SEALED_MAX);
+}
+
+static void push_sealed(struct node *node, uint32_t size, uint32_t kind)
+{
+	assert(node->sealed_count < SEALED_MAX);
+	assert(node->batch_next == node->batch_tail - 1);
+	node->sealed[node->sealed_count++] = (struct sealed){
+		.offset = node->buffer->used,
+		.size = size,
+		.kind = kind,
+		.own = true,
+		.position = node->batch_tail - 1,
+	};
+	node->batch_next = node->batch_tail;
+}
+
+/* The payload stands behind the header's place at the buffer's end. */
+static void seal(struct node *node, uint32_t kind, const struct batch *proto)
+{
+	struct wal_buffer *buffer = place(node);
+	uint8_t *entry = buffer->payload + buffer->used;
 	struct entry_header header = {
-		.size = payload,
-		.op_count = kind == ENTRY_NORMAL ? sealed->count : 0,
+		.size = proto->size,
+		.op_count = kind == ENTRY_NORMAL ? proto->count : 0,
 		.origin_term = node->term,
 		.origin = node->options.member,
 		.kind = (uint8_t)kind,
 		.format = ENTRY_FORMAT,
-		.batch = ++node->batch_number,
+		.batch = node->batch_base + node->batch_tail,
 	};
+	struct batch *batch = node_batch(node, node->batch_tail);
 
-	assert(node->sealed_count < SEALED_MAX);
+	assert(rings_fit(node));
 	memcpy(entry, &header, sizeof(header));
 	entry_seal(entry);
-	sealed->offset = node->buffer->used;
-	sealed->size = payload;
-	sealed->kind = kind;
-	node->buffer->used += entry_size(payload);
-	node->sealed[node->sealed_count++] = *sealed;
+	*batch = *proto;
+	batch->kind = kind;
+	batch->buffer = buffer;
+	batch->entry = entry;
+	wal_buffer_hold(node->wal, buffer);
+	node->batch_tail++;
+	node->pending_size += entry_size(proto->size);
+	if (node_leads(node))
+		push_sealed(node, proto->size, kind);
+	buffer->used += entry_size(proto->size);
 }
 
-static void seal_open(struct node *node)
+void batch_seal_open(struct node *node)
 {
 	struct open_batch open = node->open;
-	struct sealed sealed = {
+	struct batch proto = {
+		.size = open.used,
 		.count = open.count,
 		.request = open.request,
 		.handle = -1,
@@ -79,16 +109,20 @@ static void seal_open(struct node *node)
 		return;
 	node->open.entry = NULL;
 	if (open.count)
-		seal(node, ENTRY_NORMAL, open.used, &sealed);
+		seal(node, ENTRY_NORMAL, &proto);
 }
 
-/* What was taken and is not proposed would go beyond the limits. */
+/* What was taken and is not in the log would go beyond the limits. */
 static bool is_full(const struct node *node, uint32_t size)
 {
 	uint64_t window = node->supplied - node->compacted_to;
 	uint64_t waiting = node->open.entry ? node->open.used : 0;
 	uint32_t i;
 
+	if (!node_leads(node)) {
+		waiting += node->pending_size;
+		return waiting && waiting + size > PENDING_MAX;
+	}
 	for (i = 0; i < node->sealed_count; i++)
 		waiting += node->sealed[i].size;
 	if (waiting && waiting + size > node->options.uncommitted_max)
@@ -99,23 +133,29 @@ static bool is_full(const struct node *node, uint32_t size)
 	       node->options.entries_max;
 }
 
+/* What was proposed before must be on its way again first. */
+static bool is_catching_up(const struct node *node)
+{
+	return node_leads(node) && node->batch_next != node->batch_tail;
+}
+
 uint8_t *batch_room(struct node *node, uint32_t size)
 {
 	struct open_batch *open = &node->open;
 
-	if (is_full(node, size))
+	if (is_catching_up(node) || is_full(node, size))
 		return NULL;
 	if (open->entry && open->count &&
 	    (open->used + size > node->options.batch_size ||
 	     open->count == OP_ENTRY_OPS_MAX))
-		seal_open(node);
-	if (open->entry && entry_size(open->used + size) > room_left(node))
-		seal_open(node);
+		batch_seal_open(node);
+	if (open->entry &&
+	    entry_size(open->used + size) > room_left(place(node)))
+		batch_seal_open(node);
 	if (!open->entry) {
-		if (node->sealed_count == SEALED_MAX ||
-		    !buffer_room(node, size))
+		if (!rings_fit(node) || !place_room(node, entry_size(size)))
 			return NULL;
-		open->entry = node->buffer->payload + node->buffer->used;
+		open->entry = place(node)->payload + place(node)->used;
 		open->used = 0;
 		open->count = 0;
 		open->request = node->request_tail;
@@ -133,198 +173,106 @@ void batch_add(struct node *node, uint32_t size, const struct request *request)
 	node->work++;
 }
 
-bool batch_own(struct node *node, uint32_t kind, const void *payload,
-	       uint32_t size, int handle)
+static bool seal_alone(struct node *node, uint32_t kind, const void *payload,
+		       const struct batch *proto)
 {
-	struct sealed sealed = {
-		.request = node->request_tail,
-		.handle = handle,
-	};
 	uint8_t *entry;
 
-	seal_open(node);
-	if (node->sealed_count == SEALED_MAX || !buffer_room(node, size))
+	if (!rings_fit(node) || !place_room(node, entry_size(proto->size)))
 		return false;
-	if (handle >= 0)
-		sealed.handle_generation = node->handles[handle].generation;
-	entry = node->buffer->payload + node->buffer->used;
-	if (size)
-		memcpy(entry + ENTRY_HEADER_SIZE, payload, size);
-	seal(node, kind, size, &sealed);
+	entry = place(node)->payload + place(node)->used;
+	if (proto->size)
+		memcpy(entry + ENTRY_HEADER_SIZE, payload, proto->size);
+	seal(node, kind, proto);
 	node->work++;
 	return true;
 }
 
-static int32_t dropped_status(int code)
+bool batch_own(struct node *node, uint32_t kind, const void *payload,
+	       uint32_t size, int handle)
 {
-	switch (code) {
-	case RAFT_EDROPPED_TRANSFER:
-		return CONCLAVE_ETRANSFER;
-	case RAFT_EDROPPED_LOG_FULL:
-		return CONCLAVE_ELOGFULL;
-	case RAFT_EDROPPED_REMOVED:
-		return CONCLAVE_EREMOVED;
-	default:
-		return CONCLAVE_ENOLEADER;
-	}
+	struct batch proto = {.size = size, .handle = handle};
+
+	if (is_catching_up(node))
+		return false;
+	batch_seal_open(node);
+	proto.request = node->request_tail;
+	if (handle >= 0)
+		proto.handle_generation = node->handles[handle].generation;
+	return seal_alone(node, kind, payload, &proto);
 }
 
-static void refuse(struct node *node, const struct sealed *sealed,
-		   int32_t status)
+bool batch_request(struct node *node, uint32_t kind, const void *payload,
+		   uint32_t size, const struct request *request)
+{
+	struct batch proto = {.size = size, .count = 1, .handle = -1};
+
+	if (is_catching_up(node))
+		return false;
+	batch_seal_open(node);
+	proto.request = node->request_tail;
+	if (!seal_alone(node, kind, payload, &proto))
+		return false;
+	*node_request(node, node->request_tail++) = *request;
+	return true;
+}
+
+struct batch *batch_find(struct node *node, uint64_t number)
+{
+	uint64_t position = number - node->batch_base;
+	struct batch *batch = node_batch(node, position);
+
+	if (position - node->batch_head >= node->batch_tail - node->batch_head)
+		return NULL;
+	return batch->done ? NULL : batch;
+}
+
+void batch_refuse(struct node *node, struct batch *batch, int32_t status)
 {
 	struct store_result result = {.status = status};
 	uint32_t i;
 
-	for (i = 0; i < sealed->count; i++)
-		reply_request(node, node_request(node, sealed->request + i),
+	for (i = 0; i < batch->count; i++)
+		reply_request(node, node_request(node, batch->request + i),
 			      &result);
-	if (sealed->kind == ENTRY_SNAPSHOT_CUT)
+	if (batch->kind == ENTRY_SNAPSHOT_CUT)
 		node->cut_due = false;
-	if (sealed->kind == ENTRY_COMPACTION)
+	if (batch->kind == ENTRY_COMPACTION)
 		node->compacting = 0;
-	if (sealed->kind == ENTRY_SESSION_RESUME)
-		session_resumed(node, sealed->handle, sealed->handle_generation,
+	if (batch->kind == ENTRY_SESSION_RESUME)
+		session_resumed(node, batch->handle, batch->handle_generation,
 				&result);
+	batch_done(node, batch);
 }
 
-void batch_forget(struct node *node)
+/* Requests that were answered, at the front of the FIFO. */
+static void forget_requests(struct node *node)
 {
 	if (node->batch_head != node->batch_tail)
 		node->request_head =
-			node->batches[node->batch_head % NODE_BATCHES_MAX]
-				.request;
-	else if (node->sealed_count)
-		node->request_head = node->sealed[0].request;
+			node_batch(node, node->batch_head)->request;
 	else if (node->open.entry)
 		node->request_head = node->open.request;
 	else
 		node->request_head = node->request_tail;
 }
 
-static void remember(struct node *node, const struct sealed *sealed,
-		     uint64_t index, uint64_t term)
+void batch_done(struct node *node, struct batch *batch)
 {
-	struct batch *batch;
-
-	if (!sealed->count && sealed->handle < 0)
-		return;
-	assert(node->batch_tail - node->batch_head < NODE_BATCHES_MAX);
-	batch = &node->batches[node->batch_tail++ % NODE_BATCHES_MAX];
-	batch->index = index;
-	batch->term = term;
-	batch->request = sealed->request;
-	batch->count = sealed->count;
-	batch->handle = sealed->handle;
-	batch->handle_generation = sealed->handle_generation;
-}
-
-/* The bytes of a refused entry close up: what follows moves down. */
-static void propose_one(struct node *node, struct sealed *sealed,
-			uint32_t *used)
-{
-	uint8_t *from = node->buffer->payload + sealed->offset;
-	uint8_t *to = node->buffer->payload + *used;
-	struct raft_entry entry = {
-		.kind = sealed->kind,
-		.size = sealed->size,
-		.data = to,
-	};
-	uint64_t index, term;
-	int code;
-
-	code = raft_propose(node->raft, &entry, &index, &term);
-	if (code) {
-		refuse(node, sealed, dropped_status(code));
-		return;
-	}
-	if (to != from)
-		memmove(to, from, entry_size(sealed->size));
-	entry_stamp(to, index, term);
-	*used += entry_size(sealed->size);
-	node->supplied = index;
-	remember(node, sealed, index, term);
-	node->status->batches++;
-	node->status->proposals += sealed->count;
-}
-
-static bool batches_fit(const struct node *node)
-{
-	return node->batch_tail - node->batch_head + node->sealed_count + 1 <=
-	       NODE_BATCHES_MAX;
-}
-
-/*
- * Raft would refuse beyond its limits; what waits in the buffer fills it, and
- * then the rings are left undrained.
- */
-static bool raft_takes_all(const struct node *node)
-{
-	struct raft_status raft;
-	uint64_t size = 0;
-	uint32_t i;
-
-	raft_status(node->raft, &raft);
-	for (i = 0; i < node->sealed_count; i++)
-		size += node->sealed[i].size;
-	return !raft.uncommitted_size || !size ||
-	       raft.uncommitted_size + size <= node->options.uncommitted_max;
-}
-
-void batch_propose(struct node *node)
-{
-	uint32_t i, used;
-
-	if (!node->buffer || !batches_fit(node))
-		return;
-	seal_open(node);
-	if (!node->sealed_count || !raft_takes_all(node))
-		return;
-	used = node->sealed[0].offset;
-	for (i = 0; i < node->sealed_count; i++)
-		propose_one(node, &node->sealed[i], &used);
-	node->sealed_count = 0;
-	node->buffer->used = used;
-	batch_forget(node);
-}
-
-/*
- * The core's own entries follow each other at the log's end. They come when
- * leadership begins, before anything of this term was proposed; what was
- * sealed in an earlier term is refused, since it never left.
- */
-void batch_supply(struct node *node)
-{
-	const struct raft_entry *entry;
-	struct entry_header header;
-	uint8_t *bytes;
-	uint32_t i;
-
-	while ((entry = raft_entry_at(node->raft, node->supplied + 1))) {
-		if (entry->data) {
-			node->supplied++;
-			continue;
-		}
-		seal_open(node);
-		for (i = 0; i < node->sealed_count; i++)
-			refuse(node, &node->sealed[i], CONCLAVE_ENOLEADER);
-		if (node->sealed_count)
-			node->buffer->used = node->sealed[0].offset;
-		node->sealed_count = 0;
-		batch_forget(node);
-		if (!buffer_room(node, 0))
-			return;
-		bytes = node->buffer->payload + node->buffer->used;
-		header = (struct entry_header){
-			.origin_term = entry->term,
-			.origin = node->options.member,
-			.kind = (uint8_t)entry->kind,
-			.format = ENTRY_FORMAT,
-		};
-		memcpy(bytes, &header, sizeof(header));
-		entry_seal(bytes);
-		entry_stamp(bytes, entry->index, entry->term);
-		node->buffer->used += entry_size(0);
-		raft_lend(node->raft, entry->index, bytes);
-		node->supplied++;
-	}
+	assert(!batch->done);
+	assert(node->pending_size >= entry_size(batch->size));
+	batch->done = true;
+	if (batch->kind == ENTRY_CONF_V2 && !batch->count)
+		node->telling = false;
+	node->pending_size -= entry_size(batch->size);
+	wal_buffer_release(node->wal, batch->buffer);
+	batch->buffer = NULL;
+	batch->entry = NULL;
+	while (node->batch_head != node->batch_tail &&
+	       node_batch(node, node->batch_head)->done)
+		node->batch_head++;
+	if (node->batch_next < node->batch_head)
+		node->batch_next = node->batch_head;
+	node->progress_ns = node->now_ns;
+	forget_requests(node);
 }

@@ -3,24 +3,47 @@
  * reply.c, and by no one else.
  *
  * A request lives through: *taken* from a ring (intake.c) into the open
- * batch; the batch *sealed*; then, when the disk can take a record, *proposed*
- * and written; later *applied*, and its request *answered* (reply.c). Who
- * asked is remembered in one FIFO of requests; a proposed batch names a run
- * of it. A handle index is reused, so a request also names the handle's
- * generation.
+ * batch; the batch *sealed*, which gives it a number that this member never
+ * gave before; then *proposed*: appended and written by the member that
+ * leads, forwarded to it by any other; later *applied* by this member, which
+ * recognises its own batch by origin and number, and its requests *answered*
+ * (reply.c). Until then the batch keeps its bytes: when leadership changes,
+ * it is proposed again under the same identity.
+ *
+ * Who asked is remembered in one FIFO of requests; a batch names a run of it.
+ * A handle index is reused, so a request also names the handle's generation.
+ *
+ * Bytes of entries live in buffers of the log. The *record buffer* becomes
+ * the next record: what this member proposes while it leads, what its leader
+ * sent it while it does not. The *outbound buffer* takes the batches of a
+ * member that does not lead. Buffers of records that were written are *held*
+ * until their entries are applied, and a while longer for members that lag.
  */
 #ifndef DAEMON_NODE_STATE_H
 #define DAEMON_NODE_STATE_H
 
 #include "daemon/node.h"
+#include "daemon/wire.h"
 #include "raft/entry.h"
 #include "shm/ring.h"
 #include "shm/slot.h"
 #include "shm/wake.h"
 
 enum node_state_limits {
-	SEALED_MAX = 128, /* sealed entries in one buffer */
-	HELD_MAX = 64, /* buffers with entries not yet applied */
+	SEALED_MAX = 128, /* sealed entries in one record */
+	HELD_MAX = 64, /* buffers of written records */
+	RECORD_KEPT = 256, /* bytes of a record for Raft's own entries */
+	BUFFERS_KEPT = 8, /* free buffers that only received entries may use */
+	CACHE_BUFFERS = 12, /* held for members that lag, though applied */
+	PENDING_MAX = 16 << 20, /* bytes forwarded and not yet applied */
+	LANE_FRAMES = 512, /* queued on one lane */
+	NODE_CONTROL_SIZE = WIRE_HEADER_SIZE + WIRE_CONTROL_BODY_MAX,
+	NODE_BULK_SIZE = WIRE_HEADER_SIZE + WIRE_BODY_MAX,
+	GATHER_FRAMES = 16, /* handed out at once */
+	RECEIVE_ENTRIES = WIRE_ENTRIES_MAX,
+	IMAGE_WINDOW = 4, /* chunks asked for ahead */
+	IMAGE_SLICE = 128 << 10, /* of a received chunk, in one turn */
+	SAMPLE_STEP = 1024, /* entries between two samples of the state hash */
 	ENDS_MAX = 1024, /* sessions whose end is to be proposed */
 	SAMPLES_MAX = 64, /* of (time, revision), for retention */
 	ORPHANS_MAX = 1 << 17,
@@ -43,25 +66,32 @@ struct request {
 	uint64_t flight; /* position in the handle's flights */
 };
 
-/* A proposed entry that has requests or is a session's; FIFO by index. */
+/*
+ * An entry of this member's own making that is not applied yet. Its number is
+ * node.batch_base + its position.
+ */
 struct batch {
-	uint64_t index;
-	uint64_t term;
+	struct wal_buffer *buffer; /* held by it */
+	const uint8_t *entry; /* sealed, in that buffer */
+	uint32_t size; /* of the payload */
+	uint32_t kind;
 	uint64_t request; /* position of its first request */
 	uint32_t count;
 	int handle; /* of a resume, else -1 */
 	uint32_t handle_generation;
+	uint32_t copies; /* in logs or on the way, that may still commit */
+	bool done; /* answered, or nobody waits for it any more */
 };
 
-/* An entry that is complete but for index and term, in the open buffer. */
+/* An entry that is complete but for index and term, in the record buffer. */
 struct sealed {
 	uint32_t offset; /* in the buffer's payload */
 	uint32_t size; /* of the payload */
 	uint32_t kind;
-	uint32_t count;
-	uint64_t request;
-	int handle;
-	uint32_t handle_generation;
+	bool own;
+	uint64_t position; /* own: of its batch */
+	uint64_t origin; /* else: who forwarded it, */
+	uint64_t number; /* and its number there */
 };
 
 /* The batch that takes requests now. */
@@ -74,7 +104,95 @@ struct open_batch {
 
 struct held {
 	struct wal_buffer *buffer;
+	uint64_t first_index;
 	uint64_t last_index;
+};
+
+/* ---- peers ---- */
+
+enum out_kind {
+	OUT_SMALL = 0, /* the body lies in the frame */
+	OUT_ENTRIES, /* entries of the log, sent in runs */
+	OUT_BATCH, /* a batch of this member, forwarded */
+	OUT_IMAGE, /* the snapshot that the log names now: its head */
+	OUT_CHUNK, /* of it, being read */
+};
+
+/* What waits to be sent on a lane. */
+struct out_frame {
+	struct wire_frame head; /* without sequence and checksums */
+	uint8_t kind; /* enum out_kind */
+	int ticket; /* CHUNK: of wal_fetch_chunk() */
+	uint64_t position; /* BATCH */
+	uint64_t next; /* ENTRIES: first index that is not sent yet, */
+	uint64_t end; /* and the one behind the last */
+	uint8_t body[WIRE_CONTROL_BODY_MAX];
+};
+
+/* A frame that was handed out: header and where its body lies. */
+struct sending {
+	struct wire_frame head; /* sealed */
+	struct entry_header entry; /* BATCH: as it goes out */
+	uint32_t part; /* of its first part */
+	uint32_t part_count;
+	uint32_t size; /* in all */
+	uint64_t next; /* ENTRIES: where the frame goes on behind it */
+	bool ends; /* it is the last of its out_frame */
+	uint32_t pops; /* out_frames that go with it */
+};
+
+struct lane {
+	bool up;
+	bool stuck; /* a whole frame waits in `in` for room */
+	uint64_t sent; /* sequence of the last frame that went out whole */
+	uint64_t heard;
+	/* Out. */
+	uint32_t head;
+	uint32_t tail;
+	struct out_frame *frames; /* ring of LANE_FRAMES */
+	struct sending sending[GATHER_FRAMES];
+	struct node_part parts[NODE_PARTS_MAX];
+	uint32_t sending_count;
+	uint8_t *spill; /* what the kernel did not take of a frame */
+	uint32_t spill_used;
+	uint32_t spill_sent;
+	/* In. */
+	uint8_t *in;
+	uint32_t in_used;
+};
+
+/* Another member, as this node sees it. */
+struct peer {
+	uint64_t id; /* 0: a free place */
+	bool leaving; /* no member any more, since */
+	uint64_t leave_ns;
+	uint64_t heard_ns; /* its last frame; 0: none */
+	struct lane lanes[NODE_LANES];
+	int fetch; /* entries being read for it, or -1 */
+	uint64_t fetch_index; /* what was asked for */
+	bool unreachable; /* to be told to Raft */
+	bool image_sent; /* Raft waits for a report, */
+	bool image_failed; /* and it will be a bad one */
+	uint64_t image_ns; /* when it last asked for a chunk */
+	uint8_t image_body[sizeof(struct wire_image) + WIRE_HEAD_MAX];
+};
+
+/* An image that is being received. */
+struct incoming {
+	bool active;
+	bool written; /* all of it; its name is due */
+	bool loading; /* the spare store takes it */
+	bool installing; /* Raft knows */
+	uint64_t from;
+	struct raft_snapshot snapshot;
+	struct wire_image image;
+	uint64_t next; /* chunk that is due */
+	uint64_t asked; /* up to here */
+	uint32_t chunk_used; /* of the one that is due, taken so far */
+	uint64_t heard_ns;
+	uint64_t asked_ns;
+	struct store *store; /* the spare, as far as it is loaded */
+	uint8_t head[WIRE_HEAD_MAX];
 };
 
 enum handle_state {
@@ -152,6 +270,14 @@ struct node_read {
 	uint8_t bytes[2 * CV_KEY_MAX];
 };
 
+/* How far a clean stop has come. */
+enum drain_stage {
+	DRAIN_NONE = 0,
+	DRAIN_ANSWER, /* what was taken */
+	DRAIN_HAND_OVER, /* leadership, until another is known to lead */
+	DRAIN_DEAF, /* members are no longer heard */
+};
+
 struct sample {
 	uint64_t at_ns;
 	uint64_t revision;
@@ -183,29 +309,50 @@ struct node {
 
 	uint64_t now_ns;
 	uint64_t tick_due_ns;
-	uint64_t append_ns; /* when the record in flight was submitted */
+	uint64_t append_ns; /* when the record in flight was submitted, */
+	bool writing; /* if there is one */
+	bool disk_sick; /* it takes too long */
 	int work; /* of this turn */
 	bool failed;
 	bool draining;
+	uint8_t drain; /* enum drain_stage */
+	uint64_t hand_over_ns; /* no longer than until then */
 	uint8_t role;
 	uint64_t leader;
 	uint64_t term;
 
-	/* The open buffer: sealed entries, then the open batch. */
-	struct wal_buffer *buffer;
+	struct wal_buffer *buffer; /* the record buffer */
 	uint32_t buffer_last; /* bytes of the record before */
-	struct sealed sealed[SEALED_MAX];
+	struct sealed sealed[SEALED_MAX]; /* in it, while this member leads */
 	uint32_t sealed_count;
-	struct open_batch open;
-	uint64_t batch_number;
+	struct wal_buffer *outbound;
+	struct open_batch open; /* in one or the other */
 	uint64_t supplied; /* entries up to here have bytes */
 
 	struct held held[HELD_MAX];
 	uint32_t held_head;
 	uint32_t held_tail;
 	struct batch batches[NODE_BATCHES_MAX];
+	uint64_t batch_base;
 	uint64_t batch_head;
 	uint64_t batch_tail;
+	uint64_t batch_next; /* the first one that is not on its way */
+	uint64_t batch_retry; /* refused: to be proposed again from here */
+	uint64_t retry_ns; /* when */
+	uint64_t progress_ns; /* when a batch was done last */
+	uint64_t pending_size; /* bytes of batches that are not done */
+
+	struct peer *peers; /* options.peers_max */
+	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
+	uint64_t members_change;
+	bool telling; /* an address is on its way into the log */
+	uint64_t tell_ns; /* no other before */
+	bool removed;
+	bool was_member;
+	struct incoming incoming;
+	void *spare; /* zeroed mapping for the next image, or NULL */
+	void *left; /* mapping to be handed back, or NULL */
+	struct raft_entry *received; /* of one APPEND: RECEIVE_ENTRIES */
 	struct request *requests;
 	uint64_t request_head;
 	uint64_t request_tail;
@@ -230,12 +377,17 @@ struct node {
 	uint16_t read_list[NODE_READS_MAX]; /* in order of arrival */
 	uint32_t read_count;
 	uint64_t read_round; /* readers of now join this one */
-	uint64_t read_round_sent; /* asked of Raft */
+	uint64_t read_round_open; /* asked, and not confirmed; 0: none */
+	uint64_t read_round_ns; /* when it was asked */
 	bool read_round_due;
 
 	bool cut_due; /* a cut is proposed and not yet applied */
 	bool snapshotting; /* an image is being written */
 	bool image_done;
+	uint64_t differs; /* member whose state hash is another, or 0, */
+	uint64_t differs_index; /* and where */
+	uint64_t sample_index; /* the last whole SAMPLE_STEP applied, */
+	struct store_hash sample_hash; /* and the state hash there */
 	uint64_t compacted_to;
 	uint64_t cut_last; /* where a cut was proposed last, about */
 	uint64_t cut_ns; /* when the window may ask for the next */
@@ -258,7 +410,7 @@ struct node {
 	bool resumes_due;
 };
 
-/* ---- node_batch.c: from requests to proposed entries ---- */
+/* ---- node_batch.c: from requests to sealed batches ---- */
 
 /*
  * Room for `size` bytes of operation in the open batch; NULL: none now, stop
@@ -271,14 +423,144 @@ void batch_add(struct node *node, uint32_t size, const struct request *request);
 bool batch_own(struct node *node, uint32_t kind, const void *payload,
 	       uint32_t size, int handle);
 
-/* Proposes all that is sealed: only when the disk can take it. */
-void batch_propose(struct node *node);
+/* The same for one request, which travels alone. */
+bool batch_request(struct node *node, uint32_t kind, const void *payload,
+		   uint32_t size, const struct request *request);
+void batch_seal_open(struct node *node);
 
-/* Forgets requests that were answered, at the front of the FIFO. */
-void batch_forget(struct node *node);
+/* The batch of this member with that number, if it is not done; or NULL. */
+struct batch *batch_find(struct node *node, uint64_t number);
+
+/* Answers all requests of a batch alike. */
+void batch_refuse(struct node *node, struct batch *batch, int32_t status);
+
+/* Nobody waits for it any more; what is done at the front is forgotten. */
+void batch_done(struct node *node, struct batch *batch);
+
+/* ---- node_propose.c: from sealed batches to the leader's log ---- */
+
+/* Leads: proposes all that is sealed; only when the disk can take it. */
+void propose_sealed(struct node *node);
+
+/* Follows: sends what is sealed to the leader. */
+void propose_forward(struct node *node);
 
 /* Gives bytes to entries that the Raft core appended by itself. */
-void batch_supply(struct node *node);
+void propose_supply(struct node *node);
+
+/* This member leads now, or does no more; or another member leads. */
+void propose_step_up(struct node *node);
+void propose_step_down(struct node *node);
+void propose_again(struct node *node);
+
+/* Proposes again what was refused for a while, or seems to be lost. */
+void propose_retry(struct node *node);
+
+/* A batch that `origin` forwarded. -EAGAIN: no room now. */
+int propose_received(struct node *node, struct peer *origin,
+		     const struct wire_frame *frame, const uint8_t *body)
+	__attribute__((warn_unused_result));
+
+/* A batch of this member was not appended by the member that it went to. */
+void propose_nacked(struct node *node, uint64_t number, int32_t status);
+
+/* ---- node_decide.c: what Raft decided ---- */
+
+void decide_turn(struct node *node);
+
+/* ---- node_record.c: the record buffer, and what was written ---- */
+
+/* An entry of `size` bytes fits the record buffer, which is opened if need
+ * be; `kept`: also from the buffers kept for received entries. */
+bool record_room(struct node *node, uint32_t size, bool kept);
+
+/* The largest buffer there is, for `size` bytes or more: small segments have
+ * none for the largest entry. NULL: none is free. */
+struct wal_buffer *record_open_large(struct node *node, uint32_t size);
+bool record_can_persist(const struct node *node);
+bool record_persist(struct node *node, const struct raft_ready *ready)
+	__attribute__((warn_unused_result));
+void record_release(struct node *node);
+
+/* Buffers are scarce: puts small ones together. Between turns alone. */
+void record_make_room(struct node *node);
+
+/* The log's end may be another than before: what lies behind is let go. */
+void record_truncated(struct node *node, uint64_t first);
+void record_drop_all(struct node *node);
+
+/* Entries from the leader. -EAGAIN: no room now. */
+int record_received(struct node *node, uint64_t from,
+		    const struct wire_frame *frame, const uint8_t *body)
+	__attribute__((warn_unused_result));
+
+/* ---- node_peer.c: lanes ---- */
+
+void peer_end_fetch(struct node *node, struct peer *peer);
+struct peer *peer_find(struct node *node, uint64_t id);
+void peer_follow_conf(struct node *node);
+bool peer_queue(struct node *node, struct peer *peer,
+		const struct out_frame *frame);
+void peer_send_messages(struct node *node, const struct raft_ready *ready);
+void peer_turn(struct node *node);
+
+bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id);
+
+/* All members of `conf` are in `of` too. */
+bool peer_all_in_conf(const struct raft_conf_state *of,
+		      const struct raft_conf_state *conf);
+
+/* ---- node_member.c: changes of membership ---- */
+
+enum member_limits {
+	/* Two changes, an operation that begins its session, two addresses. */
+	MEMBER_PAYLOAD_MAX =
+		8 + 2 * 16 + OP_HEADER_SIZE + 48 + 2 * STORE_ADDRESS_MAX + 8,
+};
+
+/*
+ * The payload of the entry that a request CV_MEMBER comes to; `op` has the
+ * identity, and is completed. 0, or a refusal.
+ */
+int member_payload(const struct cv_request *head, const uint8_t *body,
+		   struct op_header *op, const struct op_begin *begin,
+		   uint8_t payload[MEMBER_PAYLOAD_MAX], uint32_t *ret_size)
+	__attribute__((warn_unused_result));
+
+/*
+ * Whether the leader may propose this change: 0, -EAGAIN: not before the one
+ * that is under way, CONCLAVE_EMEMBERSHIP.
+ */
+int member_may(struct node *node, const uint8_t *entry, uint32_t size)
+	__attribute__((warn_unused_result));
+void member_tell_addresses(struct node *node);
+void member_apply_begin(struct node *node, const struct raft_entry *entry);
+void member_apply_end(struct node *node, const struct raft_entry *entry);
+
+/* ---- node_hear.c: what came on a lane ---- */
+
+void hear_stuck(struct node *node);
+
+/* ---- node_image.c: images to and from members ---- */
+
+void image_offer(struct node *node);
+void image_send(struct node *node, const struct raft_message *message);
+void image_asked(struct node *node, struct peer *peer,
+		 const struct wire_frame *frame);
+int image_announced(struct node *node, struct peer *peer,
+		    const struct wire_frame *frame, const uint8_t *body)
+	__attribute__((warn_unused_result));
+int image_chunk(struct node *node, struct peer *peer,
+		const struct wire_frame *frame, const uint8_t *body)
+	__attribute__((warn_unused_result));
+void image_turn(struct node *node);
+void image_install(struct node *node, const struct raft_snapshot *snapshot);
+void image_lost(struct node *node, struct peer *peer);
+
+/* ---- node_drain.c: a clean stop ---- */
+
+/* After replies went out. */
+void drain_turn(struct node *node);
 
 /* ---- node_apply.c ---- */
 
@@ -291,6 +573,11 @@ void work_background(struct node *node);
 
 /* Ends a snapshot that is being written, and what it pins in the store. */
 void work_give_up_image(struct node *node);
+/* What the head of a snapshot says; -EBADMSG when it contradicts itself. */
+int work_read_head(const struct node *node, const void *head, uint32_t size,
+		   struct raft_snapshot *ret_snapshot,
+		   struct store_hash *ret_hash)
+	__attribute__((warn_unused_result));
 int work_load_snapshot(struct node *node, const struct wal_report *report,
 		       struct raft_snapshot *ret_snapshot)
 	__attribute__((warn_unused_result));
@@ -302,6 +589,12 @@ int work_replay(struct node *node, const struct wal_report *report)
 void intake_drain(struct node *node, bool sweep);
 bool intake_pending(struct node *node);
 void intake_heat(struct node *node, uint32_t index);
+
+/* ---- node_answer.c ---- */
+
+/* A request of the control ring that is answered at once; else false. */
+bool answer_control(struct node *node, struct handle *handle,
+		    const struct cv_request *head);
 
 /* ---- session.c ---- */
 
@@ -326,6 +619,18 @@ void reply_flush(struct node *node);
 static inline bool node_leads(const struct node *node)
 {
 	return node->role == RAFT_LEADER;
+}
+
+/* Proposals go somewhere: this member leads, or knows who does. */
+static inline bool node_may_propose(const struct node *node)
+{
+	return node_leads(node) ||
+	       (node->role == RAFT_FOLLOWER && node->leader != 0);
+}
+
+static inline struct batch *node_batch(struct node *node, uint64_t position)
+{
+	return &node->batches[position % NODE_BATCHES_MAX];
 }
 
 static inline struct request *node_request(struct node *node, uint64_t at)

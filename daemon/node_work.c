@@ -87,7 +87,7 @@ void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
 	struct snapshot_head head;
 
 	node->cut_due = false;
-	if (node->snapshotting || node->draining)
+	if (node->snapshotting || node->draining || node->incoming.active)
 		return;
 	fill_head(node, entry, &head);
 	if (wal_snapshot_begin(node->wal, entry->index, entry->term, &head,
@@ -150,12 +150,28 @@ static bool window_due(const struct node *node)
 		node->now_ns >= node->cut_ns);
 }
 
+/*
+ * Who joined later does not know the first members and must begin with an
+ * image, but there is none yet.
+ */
+static bool joiner_due(const struct node *node)
+{
+	struct raft_status raft;
+
+	if (wal_snapshot_index(node->wal) || wal_snapshot_active(node->wal) ||
+	    node->now_ns < node->cut_ns)
+		return false;
+	raft_status(node->raft, &raft);
+	return !peer_all_in_conf(&node->options.voters, &raft.conf);
+}
+
 static void cut_when_due(struct node *node)
 {
 	if (!node_leads(node) || node->cut_due || node->snapshotting ||
 	    node->draining)
 		return;
-	if (!wal_snapshot_due(node->wal) && !window_due(node))
+	if (!wal_snapshot_due(node->wal) && !window_due(node) &&
+	    !joiner_due(node))
 		return;
 	node->cut_due = batch_own(node, ENTRY_SNAPSHOT_CUT, NULL, 0, -1);
 	if (!node->cut_due)
@@ -170,6 +186,7 @@ static void compact_log(struct node *node)
 
 	if (index <= node->compacted_to || index > node->applied)
 		return;
+	image_offer(node);
 	raft_compact(node->raft, index);
 	node->compacted_to = index;
 }
@@ -248,6 +265,7 @@ void work_background(struct node *node)
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);
+	member_tell_addresses(node);
 	keep_retention(node);
 	keep_size(node);
 	if (store_compact(node->store, COMPACT_BUDGET))
@@ -270,19 +288,28 @@ static void unpack_conf(const struct snapshot_head *head,
 	conf->auto_leave = head->auto_leave;
 }
 
-static int check_head(const struct node *node, const struct wal_report *report,
-		      const struct snapshot_head *head)
+int work_read_head(const struct node *node, const void *bytes, uint32_t size,
+		   struct raft_snapshot *ret_snapshot,
+		   struct store_hash *ret_hash)
 {
+	struct snapshot_head head;
 	uint32_t i;
 
-	if (head->magic != SNAPSHOT_MAGIC || head->format != SNAPSHOT_FORMAT ||
-	    memcmp(head->cluster, node->options.cluster, 16) ||
-	    head->index != report->snapshot_index ||
-	    head->term != report->snapshot_term)
+	if (size != sizeof(head))
+		return -EBADMSG;
+	memcpy(&head, bytes, sizeof(head));
+	if (head.magic != SNAPSHOT_MAGIC || head.format != SNAPSHOT_FORMAT ||
+	    memcmp(head.cluster, node->options.cluster, 16) || !head.index)
 		return -EBADMSG;
 	for (i = 0; i < 4; i++)
-		if (head->counts[i] > RAFT_MEMBERS_MAX)
+		if (head.counts[i] > RAFT_MEMBERS_MAX)
 			return -EBADMSG;
+	memset(ret_snapshot, 0, sizeof(*ret_snapshot));
+	ret_snapshot->index = head.index;
+	ret_snapshot->term = head.term;
+	unpack_conf(&head, &ret_snapshot->conf);
+	ret_hash->low = head.hash[0];
+	ret_hash->high = head.hash[1];
 	return 0;
 }
 
@@ -300,36 +327,44 @@ static int load_image(struct node *node)
 	return code ? code : store_load_end(node->store);
 }
 
+/* A function of its own, whose large frame is gone when the image is read. */
+static int __attribute__((noinline))
+load_head(struct node *node, struct raft_snapshot *ret_snapshot,
+	  struct store_hash *ret_hash)
+{
+	uint8_t head[WAL_HEAD_MAX];
+	uint32_t size;
+	int code = wal_snapshot_head(node->wal, head, sizeof(head), &size);
+
+	if (code)
+		return code;
+	return work_read_head(node, head, size, ret_snapshot, ret_hash);
+}
+
 int work_load_snapshot(struct node *node, const struct wal_report *report,
 		       struct raft_snapshot *ret_snapshot)
 {
-	struct snapshot_head head;
-	struct store_hash hash;
-	uint32_t size;
+	struct raft_snapshot snapshot;
+	struct store_hash says, is;
 	int code;
 
 	if (!report->snapshot_index)
 		return 0;
-	code = wal_snapshot_head(node->wal, &head, sizeof(head), &size);
-	if (code)
-		return code;
-	if (size != sizeof(head))
-		return -EBADMSG;
-	code = check_head(node, report, &head);
+	code = load_head(node, &snapshot, &says);
+	if (!code && (snapshot.index != report->snapshot_index ||
+		      snapshot.term != report->snapshot_term))
+		code = -EBADMSG;
 	if (!code)
 		code = load_image(node);
 	if (code)
 		return code;
-	store_hash(node->store, &hash);
-	if (hash.low != head.hash[0] || hash.high != head.hash[1] ||
-	    store_revision(node->store) != head.revision ||
-	    store_applied(node->store) != head.index)
+	store_hash(node->store, &is);
+	if (is.low != says.low || is.high != says.high ||
+	    store_applied(node->store) != snapshot.index)
 		return -EBADMSG;
-	ret_snapshot->index = head.index;
-	ret_snapshot->term = head.term;
-	unpack_conf(&head, &ret_snapshot->conf);
-	node->applied = head.index;
-	node->compacted_to = head.index;
+	*ret_snapshot = snapshot;
+	node->applied = snapshot.index;
+	node->compacted_to = snapshot.index;
 	return 0;
 }
 
@@ -350,6 +385,7 @@ static int keep_bytes(struct node *node, struct raft_entry *entry)
 			return -ENOBUFS;
 		held = &node->held[node->held_tail++ % HELD_MAX];
 		held->buffer = buffer;
+		held->first_index = entry->index;
 	}
 	bytes = held->buffer->payload + held->buffer->used;
 	memcpy(bytes, entry->data, size);
@@ -362,11 +398,34 @@ static int keep_bytes(struct node *node, struct raft_entry *entry)
 static void apply_now(struct node *node, const struct raft_entry *entry)
 {
 	store_apply_begin(node->store, entry);
+	member_apply_begin(node, entry);
 	while (store_apply(node->store, REPLAY_BUDGET))
 		;
 	while (store_compact(node->store, REPLAY_BUDGET))
 		;
 	node->applied = entry->index;
+}
+
+static int replay_one(struct node *node, struct raft_entry *entry,
+		      uint64_t commit)
+{
+	struct raft_entry loaded = *entry;
+	int code = 0;
+
+	if (entry->index <= commit) {
+		apply_now(node, entry);
+		loaded.data = NULL;
+	} else {
+		code = keep_bytes(node, &loaded);
+	}
+	if (!code)
+		code = raft_load(node->raft, &loaded);
+	if (code || entry->index > commit)
+		return code;
+	/* Raft knows the entry now, and hears that it was applied. */
+	raft_restored(node->raft, entry->index);
+	member_apply_end(node, entry);
+	return 0;
 }
 
 int work_replay(struct node *node, const struct wal_report *report)
@@ -376,15 +435,7 @@ int work_replay(struct node *node, const struct wal_report *report)
 	int code;
 
 	while ((code = wal_replay_next(node->wal, &entry)) > 0) {
-		if (entry.index <= commit) {
-			apply_now(node, &entry);
-			entry.data = NULL;
-		} else {
-			code = keep_bytes(node, &entry);
-			if (code)
-				return code;
-		}
-		code = raft_load(node->raft, &entry);
+		code = replay_one(node, &entry, commit);
 		if (code)
 			return code;
 		node->supplied = entry.index;

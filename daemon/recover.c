@@ -184,7 +184,8 @@ static void write_last_note(struct member *member)
 {
 	struct wal_done done;
 
-	engine_accept_stop(member->engine);
+	engine_accept_stop(member->engine, ENGINE_DOOR_CLIENTS);
+	engine_accept_stop(member->engine, ENGINE_DOOR_PEERS);
 	for (int i = 0; i < NOTE_TRIES && !wal_idle(member->wal); i++) {
 		int result = wal_reap(member->wal, &done);
 		assert(result == WAL_EFAILED);

@@ -462,6 +462,22 @@ static struct orphan *find_orphan(struct node *node, const uint8_t session[16])
 	return place;
 }
 
+/*
+ * Nobody holds it here, where it belongs; or the member where it belongs is
+ * lost, and that is for the leader to see.
+ */
+static bool is_lost(struct node *node, const uint8_t id[16], uint64_t owner)
+{
+	const struct peer *peer;
+
+	if (attached(node, id))
+		return false;
+	if (owner == node->options.member)
+		return true;
+	peer = peer_find(node, owner);
+	return node_leads(node) && !(peer && peer->lanes[NODE_CONTROL].up);
+}
+
 static void watch(struct node *node, const uint8_t id[16],
 		  const struct store_session *session)
 {
@@ -476,7 +492,7 @@ static void watch(struct node *node, const uint8_t id[16],
 	};
 	struct orphan *orphan;
 
-	if (!ended && attached(node, id))
+	if (ended ? !node_leads(node) : !is_lost(node, id, session->owner))
 		return;
 	orphan = find_orphan(node, id);
 	if (!orphan)
@@ -519,6 +535,8 @@ static void scan(struct node *node)
 
 void session_work(struct node *node)
 {
+	if (!node_may_propose(node))
+		return;
 	scan(node);
 	propose_resumes(node);
 	propose_ends(node);

@@ -126,6 +126,8 @@ bool raft_promotable(const struct raft *raft)
 		return false;
 	if (raft->quiet > 0 && !raft_is_single(raft))
 		return false;
+	if (raft->restraint != RAFT_FREE)
+		return false;
 	return raft_log_room(&raft->log) > 0;
 }
 
@@ -222,6 +224,8 @@ static bool vote_is_free(const struct raft *raft,
 			 const struct raft_message *message)
 {
 	if (raft->quiet > 0 && !raft_is_single(raft))
+		return false;
+	if (raft->restraint == RAFT_NO_VOTE)
 		return false;
 	if (raft->vote == message->from)
 		return true;
@@ -346,4 +350,11 @@ void raft_receive_vote_reply(struct raft *raft,
 		win(raft);
 	else if (result == RAFT_VOTE_LOST)
 		raft_become_follower(raft, raft->term);
+}
+
+void raft_restrain(struct raft *raft, enum raft_restraint restraint)
+{
+	assert(raft);
+	raft_touch(raft);
+	raft->restraint = (uint8_t)restraint;
 }

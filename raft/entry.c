@@ -85,10 +85,22 @@ static bool padding_is_zero(const uint8_t *payload, uint32_t size)
 	return true;
 }
 
+/* What does not depend on whether it is stamped. */
+static int check_content(const void *bytes, size_t room,
+			 const struct entry_header *header)
+{
+	const uint8_t *payload = entry_payload(bytes);
+
+	if (!header_fits(header, room))
+		return -EBADMSG;
+	if (header->payload_crc != crc32c(0, payload, header->size))
+		return -EBADMSG;
+	return padding_is_zero(payload, header->size) ? 0 : -EBADMSG;
+}
+
 int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 {
 	struct entry_header header;
-	const uint8_t *payload;
 
 	assert(bytes && ret_header);
 	if (room < ENTRY_HEADER_SIZE)
@@ -96,13 +108,25 @@ int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 	memcpy(&header, bytes, sizeof(header));
 	if (header.header_crc != header_crc(&header))
 		return -EBADMSG;
-	if (!header_fits(&header, room))
+	int result = check_content(bytes, room, &header);
+	if (result == 0)
+		*ret_header = header;
+	return result;
+}
+
+int entry_check_sealed(const void *bytes, size_t room,
+		       struct entry_header *ret_header)
+{
+	struct entry_header header;
+
+	assert(bytes && ret_header);
+	if (room < ENTRY_HEADER_SIZE)
 		return -EBADMSG;
-	payload = entry_payload(bytes);
-	if (header.payload_crc != crc32c(0, payload, header.size))
+	memcpy(&header, bytes, sizeof(header));
+	if (header.header_crc != 0 || header.index != 0 || header.term != 0)
 		return -EBADMSG;
-	if (!padding_is_zero(payload, header.size))
-		return -EBADMSG;
-	*ret_header = header;
-	return 0;
+	int result = check_content(bytes, room, &header);
+	if (result == 0)
+		*ret_header = header;
+	return result;
 }

@@ -99,6 +99,15 @@ void entry_stamp(void *entry, uint64_t index, uint64_t term);
 int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 	__attribute__((warn_unused_result));
 
+/*
+ * The same for an entry that is sealed and not yet stamped, as an origin
+ * sends it to the leader: index, term and header_crc are 0. Nothing vouches
+ * for the rest of its header; the caller does.
+ */
+int entry_check_sealed(const void *bytes, size_t room,
+		       struct entry_header *ret_header)
+	__attribute__((warn_unused_result));
+
 static inline const void *entry_payload(const void *entry)
 {
 	return (const uint8_t *)entry + ENTRY_HEADER_SIZE;

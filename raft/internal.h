@@ -85,6 +85,7 @@ struct raft {
 	uint64_t random; /* the generator's state */
 	uint64_t now; /* ticks since birth */
 	uint32_t quiet; /* ticks left without vote or campaign */
+	uint8_t restraint; /* enum raft_restraint */
 	uint64_t heard; /* tick after the last word of a leader, or 0 */
 	uint32_t election_elapsed;
 	uint32_t heartbeat_elapsed;

@@ -215,6 +215,8 @@ struct raft_status {
 	uint64_t first_index, last_index, stable_index;
 	uint64_t transferee;
 	uint64_t uncommitted_size;
+	/* The leader takes no change of membership before it applied this. */
+	uint64_t pending_conf;
 	uint8_t role;
 	struct raft_lease lease;
 	struct raft_conf_state conf;
@@ -286,6 +288,22 @@ int raft_read_index(struct raft *raft, uint64_t context)
 int raft_transfer(struct raft *raft, uint64_t to)
 	__attribute__((warn_unused_result));
 void raft_forget_leader(struct raft *raft);
+
+/* What this member is kept from, by its shell, until it is told otherwise. */
+enum raft_restraint {
+	RAFT_FREE = 0,
+	RAFT_NO_CAMPAIGN = 1, /* its disk stalls */
+	RAFT_NO_VOTE = 2, /* nor votes: its log lacks what it acknowledged */
+};
+
+void raft_restrain(struct raft *raft, enum raft_restraint restraint);
+
+/*
+ * Hands leadership over to the voter that has most of the log, of those that
+ * answered lately. RAFT_EUNKNOWN_PEER: there is none, or this member does not
+ * lead; RAFT_EDROPPED_TRANSFER: it is under way already.
+ */
+int raft_hand_over(struct raft *raft) __attribute__((warn_unused_result));
 void raft_report_unreachable(struct raft *raft, uint64_t peer);
 /*
  * The image for `peer` was handed over whole, or was not. Every SNAPSHOT
@@ -357,9 +375,29 @@ void raft_lend(struct raft *raft, uint64_t index, const void *data);
 void raft_offer_snapshot(struct raft *raft,
 			 const struct raft_snapshot *snapshot);
 
+/*
+ * A snapshot of the cluster that this member has durably, of an index behind
+ * its log's commit: it takes the log's place, and comes with the next ready.
+ * As a SNAPSHOT message, but from no leader in particular: the shell received
+ * it over some time, in which leadership may have changed. RAFT_EINVALID: not
+ * behind what is committed, not possible, or this member leads.
+ */
+int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
+	__attribute__((warn_unused_result));
+
 /* The entry at `index`, or NULL: compacted, or beyond the log's end. */
 const struct raft_entry *raft_entry_at(const struct raft *raft, uint64_t index);
 
 void raft_status(const struct raft *raft, struct raft_status *ret_status);
+
+/* What a leader knows of another member; false: it is not in the configuration,
+ * or this member does not lead. */
+struct raft_peer_status {
+	uint64_t match; /* last index known to be on its disk */
+	bool active; /* heard from since the last check of the quorum */
+};
+
+bool raft_peer_status(const struct raft *raft, uint64_t id,
+		      struct raft_peer_status *ret_status);
 
 #endif

@@ -76,6 +76,26 @@ void raft_receive_snapshot(struct raft *raft,
 	raft_send(raft, &reply);
 }
 
+int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
+{
+	struct raft_message reply = {0};
+
+	assert(raft && snapshot);
+	raft_touch(raft);
+	if (raft->role == RAFT_LEADER || snapshot->index <= raft->log.commit ||
+	    snapshot->term > raft->term || snapshot->conf.voter_count == 0 ||
+	    !raft_conf_is_valid(&snapshot->conf))
+		return RAFT_EINVALID;
+	restore(raft, snapshot);
+	if (raft->role == RAFT_FOLLOWER && raft->leader != 0) {
+		reply.type = RAFT_MSG_APPEND_REPLY;
+		reply.to = raft->leader;
+		reply.log_index = raft->log.last;
+		raft_send(raft, &reply);
+	}
+	return 0;
+}
+
 void raft_snapshot_durable(struct raft *raft, uint64_t index)
 {
 	struct raft_log *log = &raft->log;

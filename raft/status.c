@@ -25,8 +25,23 @@ void raft_status(const struct raft *raft, struct raft_status *ret_status)
 	status.stable_index = raft->log.stable;
 	status.transferee = raft->transferee;
 	status.uncommitted_size = raft->uncommitted_size;
+	status.pending_conf = raft->pending_conf;
 	status.role = raft->role;
 	status.conf = raft->conf;
 	raft_lease(raft, &status.lease);
 	*ret_status = status;
+}
+
+bool raft_peer_status(const struct raft *raft, uint64_t id,
+		      struct raft_peer_status *ret_status)
+{
+	const struct raft_progress *progress;
+
+	assert(raft && ret_status);
+	progress = raft_find_const(raft, id);
+	if (raft->role != RAFT_LEADER || !progress)
+		return false;
+	ret_status->match = progress->match;
+	ret_status->active = progress->recent_active;
+	return true;
 }

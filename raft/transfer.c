@@ -83,3 +83,29 @@ int raft_transfer(struct raft *raft, uint64_t to)
 	raft_transfer_step(raft, to);
 	return 0;
 }
+
+int raft_hand_over(struct raft *raft)
+{
+	const struct raft_progress *best = NULL;
+
+	assert(raft);
+	raft_touch(raft);
+	if (raft->role != RAFT_LEADER)
+		return RAFT_EUNKNOWN_PEER;
+	if (raft->transferee != 0)
+		return RAFT_EDROPPED_TRANSFER;
+	for (unsigned int i = 0; i < raft->progress_count; i++) {
+		const struct raft_progress *p = &raft->progress[raft->order[i]];
+
+		if (p->id == raft->options.id || !p->recent_active ||
+		    !raft_conf_has(raft->conf.voters, raft->conf.voter_count,
+				   p->id))
+			continue;
+		if (!best || p->match > best->match)
+			best = p;
+	}
+	if (!best)
+		return RAFT_EUNKNOWN_PEER;
+	lead_transfer(raft, best->id);
+	return 0;
+}

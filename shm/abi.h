@@ -48,6 +48,7 @@ enum conclave_error {
 	CONCLAVE_EEPOCH = -1019, /* an operation of an older epoch */
 	CONCLAVE_EWINDOW = -1020, /* sequence beyond settled-below + 4,096 */
 	CONCLAVE_ESETTLED = -1021, /* sequence below settled-below */
+	CONCLAVE_EMEMBERSHIP = -1022, /* this change of members is refused */
 	/* Unknown now; ask again (conclave_wait) or for ever (ESESSION). */
 	CONCLAVE_EDEADLINE = -1030, /* passed after the request was taken */
 	CONCLAVE_ESESSION = -1031, /* the session expired; unknown is final */
@@ -61,7 +62,7 @@ enum conclave_error {
 
 enum cv_limits {
 	CV_ABI_MAJOR = 1,
-	CV_ABI_MINOR = 0,
+	CV_ABI_MINOR = 1, /* 1: members, state */
 	CV_LINE = 64,
 	CV_PAGE = 4096,
 	CV_RECORD_ALIGN = 64,
@@ -97,10 +98,25 @@ enum cv_type {
 	CV_CAS = 3,
 	CV_COMPACT = 4,
 	CV_SETTING = 5,
+	CV_MEMBER = 6, /* `limit` says what: enum cv_member_change */
 	/* The control ring. */
 	CV_PING = 16,
 	CV_RANGE = 17,
 	CV_OUTCOME = 18, /* what became of `sequence`? */
+	CV_MOVE =
+		19, /* hand leadership to member `argument`: begun, not over */
+	CV_MEMBERS = 20, /* as known here: struct cv_member in the reply */
+	CV_STATE = 21, /* what the store is here: struct cv_state */
+};
+
+/* What a CV_MEMBER does with member `argument`. */
+enum cv_member_change {
+	CV_MEMBER_ADD = 1, /* as a learner; key: its address */
+	CV_MEMBER_PROMOTE = 2, /* a learner that has caught up, to a voter */
+	CV_MEMBER_REMOVE = 3,
+	CV_MEMBER_UPDATE = 4, /* key: its new address */
+	CV_MEMBER_REPLACE = 5, /* by the learner whose id (u64) is the value,
+				  in one joint change */
 };
 
 /* The slot of a pad: the rest of the ring, go on at its start. */
@@ -116,8 +132,8 @@ enum cv_request_flags {
 
 /*
  * A request, in a ring. The daemon reads the first 16 bytes once, takes the
- * claim, and only then the rest. A request without key fits in 64 bytes; what
- * lies beyond is then zero. Key, then value or range end, without padding,
+ * claim, and only then the rest. A request without key fits in 64 bytes if what
+ * lies beyond is zero. Key, then value or range end, without padding,
  * follow at CV_REQUEST_HEAD.
  *
  * A request that is taken is posted exactly once. One whose deadline passed
@@ -138,7 +154,8 @@ struct cv_request {
 	uint64_t settled; /* settled-below; of a read: min_revision */
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: none */
 	uint64_t argument; /* CAS: mod_revision; RANGE, COMPACT: revision;
-			      OUTCOME: the sequence asked about */
+			      OUTCOME: the sequence asked about;
+			      MEMBER, MOVE: a member's id */
 	uint32_t value_size; /* value, or range end */
 	uint32_t limit;
 	uint64_t lease;
@@ -178,6 +195,30 @@ struct cv_record {
 	uint64_t mod_revision;
 	uint64_t version;
 	uint64_t lease;
+};
+
+enum cv_member_flags {
+	CV_MEMBER_VOTER = 1,
+	CV_MEMBER_LEARNER = 2,
+	CV_MEMBER_LEADER = 4,
+	CV_MEMBER_SELF = 8, /* the one that answers */
+	CV_MEMBER_LINKED = 16, /* connected to the one that answers */
+	CV_MEMBER_REMOVED = 32, /* was one */
+};
+
+/* One member in a reply; the address and zeros to a multiple of 8 follow. */
+struct cv_member {
+	uint64_t id;
+	uint64_t match; /* last index on its disk, if the leader answers */
+	uint32_t flags;
+	uint32_t address_size;
+};
+
+/* Equal at equal `applied` on all members. */
+struct cv_state {
+	uint64_t applied;
+	uint64_t revision;
+	uint64_t hash[2]; /* low, high */
 };
 
 /* Words of *up* that the client writes, besides claims and rings. */
@@ -356,6 +397,8 @@ CV_STATIC_ASSERT(offsetof(struct cv_request, sequence) == 32, "request");
 CV_STATIC_ASSERT(offsetof(struct cv_request, argument) == 56, "request");
 CV_STATIC_ASSERT(sizeof(struct cv_slot) == CV_LINE, "slot");
 CV_STATIC_ASSERT(sizeof(struct cv_record) == 40, "record");
+CV_STATIC_ASSERT(sizeof(struct cv_member) == 24, "member");
+CV_STATIC_ASSERT(sizeof(struct cv_state) == 32, "state");
 CV_STATIC_ASSERT(sizeof(struct cv_up_words) == CV_WORDS_SIZE, "up words");
 CV_STATIC_ASSERT(sizeof(struct cv_down_words) == CV_WORDS_SIZE, "down words");
 CV_STATIC_ASSERT(offsetof(struct cv_down_words, proposal_head) == 64, "down");

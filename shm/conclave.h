@@ -130,6 +130,59 @@ CONCLAVE_DEF void conclave_range_end(struct conclave_pages *pages);
 CONCLAVE_DEF size_t conclave_prefix_end(const void *prefix, size_t prefix_size,
 					uint8_t *ret_end);
 
+/* ---- members of the cluster ---- */
+
+/*
+ * Each is one entry of the log, with an identity like any write: it takes
+ * effect once. CONCLAVE_EMEMBERSHIP: refused, and nothing is changed, because
+ * the change does not fit who is a member now (the id is one already, is none
+ * or was removed before; to be promoted, or to replace another, a learner must
+ * have caught up), because the members that answer would be no majority then,
+ * or because another change is under way. An address is "host:port", at most
+ * 127 bytes; ids are never 0.
+ */
+/* As a learner, who gets everything and does not vote. */
+CONCLAVE_DEF int conclave_member_add(struct conclave *c, uint64_t id,
+				     const char *address) CV_MUST_USE;
+/* A learner that has caught up becomes a voter. */
+CONCLAVE_DEF int conclave_member_promote(struct conclave *c,
+					 uint64_t id) CV_MUST_USE;
+/* For ever: the id never becomes a member again. */
+CONCLAVE_DEF int conclave_member_remove(struct conclave *c,
+					uint64_t id) CV_MUST_USE;
+CONCLAVE_DEF int conclave_member_update(struct conclave *c, uint64_t id,
+					const char *address) CV_MUST_USE;
+/* Removes `id` and promotes the learner `by`, in one step. */
+CONCLAVE_DEF int conclave_member_replace(struct conclave *c, uint64_t id,
+					 uint64_t by) CV_MUST_USE;
+
+/*
+ * Asks the leader to hand leadership to the voter `id`; begun, not over, when
+ * this returns: conclave_status() says who leads. Nothing happens if that
+ * member does not catch up within an election timeout. CONCLAVE_ENOTFOUND: no
+ * such voter; CONCLAVE_ENOLEADER.
+ */
+CONCLAVE_DEF int conclave_move_leader(struct conclave *c,
+				      uint64_t id) CV_MUST_USE;
+
+/*
+ * The members as the daemon on this host knows them, without asking others.
+ * On success conclave_members_end() must follow.
+ */
+CONCLAVE_DEF int
+conclave_members_begin(struct conclave *c,
+		       struct conclave_members *ret_members) CV_MUST_USE;
+/* 1 and the next member, its address lent until the end; 0: that was all. */
+CONCLAVE_DEF int
+conclave_members_next(struct conclave_members *members,
+		      struct conclave_member *ret_member) CV_MUST_USE;
+CONCLAVE_DEF void conclave_members_end(struct conclave_members *members);
+
+/* What the store of the daemon on this host is: members that applied the same
+ * index have the same hash. */
+CONCLAVE_DEF int conclave_state(struct conclave *c,
+				struct cv_state *ret_state) CV_MUST_USE;
+
 /* ---- asynchronous requests ---- */
 
 /* A free request; NULL when all are in use. */
@@ -161,6 +214,24 @@ CONCLAVE_DEF void conclave_prep_compact(struct conclave_req *req,
 CONCLAVE_DEF void conclave_prep_setting(struct conclave_req *req,
 					const char *name, const char *value);
 
+/* Changes of members; see conclave_member_add() and those that follow it. */
+CONCLAVE_DEF void conclave_prep_member_add(struct conclave_req *req,
+					   uint64_t id, const char *address);
+CONCLAVE_DEF void conclave_prep_member_promote(struct conclave_req *req,
+					       uint64_t id);
+CONCLAVE_DEF void conclave_prep_member_remove(struct conclave_req *req,
+					      uint64_t id);
+CONCLAVE_DEF void conclave_prep_member_update(struct conclave_req *req,
+					      uint64_t id, const char *address);
+CONCLAVE_DEF void conclave_prep_member_replace(struct conclave_req *req,
+					       uint64_t id, uint64_t by);
+CONCLAVE_DEF void conclave_prep_move_leader(struct conclave_req *req,
+					    uint64_t id);
+/* The reply is read with conclave_member_first(). */
+CONCLAVE_DEF void conclave_prep_members(struct conclave_req *req);
+/* The reply is read with conclave_result_state(). */
+CONCLAVE_DEF void conclave_prep_state(struct conclave_req *req);
+
 /* After prep_...: how it is to be done. The deadline is CLOCK_MONOTONIC; 0 is
  * the handle's default, counted from submit. */
 CONCLAVE_DEF void conclave_req_set_deadline(struct conclave_req *req,
@@ -168,7 +239,8 @@ CONCLAVE_DEF void conclave_req_set_deadline(struct conclave_req *req,
 /* Adds CV_FAIL_FAST, CV_SERIALIZABLE, ... */
 CONCLAVE_DEF void conclave_req_set_flags(struct conclave_req *req,
 					 uint32_t flags);
-/* Room for the reply of a read: default 1 KiB (get) or 32 KiB (range). */
+/* Room for the reply of a read: default 1 KiB (get), 32 KiB (range) or 8 KiB
+ * (members). */
 CONCLAVE_DEF void conclave_req_set_reply_room(struct conclave_req *req,
 					      uint32_t size);
 /* A read waits until this proposal of the handle, and all before it, are
@@ -248,6 +320,16 @@ CONCLAVE_DEF int conclave_record_first(const struct conclave_result *result,
 				       struct conclave_kv *ret_kv) CV_MUST_USE;
 CONCLAVE_DEF int conclave_record_next(struct conclave_kv *kv) CV_MUST_USE;
 
+/* The same for the members in a reply, and its address. */
+CONCLAVE_DEF int
+conclave_member_first(const struct conclave_result *result,
+		      struct conclave_member *ret_member) CV_MUST_USE;
+CONCLAVE_DEF int
+conclave_member_next(struct conclave_member *member) CV_MUST_USE;
+/* 0, or CONCLAVE_EPROTO when the reply is none. */
+CONCLAVE_DEF int conclave_result_state(const struct conclave_result *result,
+				       struct cv_state *ret_state) CV_MUST_USE;
+
 /* ---- event loops ---- */
 
 /*
@@ -294,6 +376,7 @@ CONCLAVE_DEF const char *conclave_strerror(int code);
 #include "shm/await.h"
 #include "shm/calls.h"
 #include "shm/pages.h"
+#include "shm/members.h"
 #include "shm/open.h"
 #include "shm/errors.h"
 

@@ -1,6 +1,6 @@
 /*
- * conclavectl: keys, settings and the state of a Conclave cluster from the
- * command line, in the manner of etcdctl. It uses the public header alone.
+ * conclavectl: keys, settings, members and the state of a Conclave cluster
+ * from the command line, in the manner of etcdctl. It uses the public header alone.
  */
 #include "shm/conclavectl.h"
 
@@ -28,8 +28,29 @@ const struct ctl_command ctl_commands[] = {
 	{"status", "", "what the daemon says of itself", 0, 0, 0, ctl_status},
 	{"settings", "[NAME [VALUE]]", "show or change replicated settings", 0,
 	 2, 0, ctl_settings},
+	{"member list", "", "who is a member, and how far", 0, 0, 0,
+	 ctl_member_list},
+	{"member add", "ID HOST:PORT", "add a member, as a learner", 2, 2, 0,
+	 ctl_member_add},
+	{"member promote", "ID", "let a learner vote that has caught up", 1, 1,
+	 0, ctl_member_promote},
+	{"member remove", "ID", "remove a member, for ever", 1, 1, 0,
+	 ctl_member_remove},
+	{"member update", "ID HOST:PORT", "a member has another address", 2, 2,
+	 0, ctl_member_update},
+	{"member replace", "OLD NEW", "remove OLD and promote NEW, in one step",
+	 2, 2, 0, ctl_member_replace},
+	{"move-leader", "ID", "hand leadership to that member", 1, 1, 0,
+	 ctl_move_leader},
+	{"endpoint status", "", "the same as status", 0, 0, 0, ctl_status},
+	{"endpoint health", "", "whether a linearizable read comes through", 0,
+	 0, 0, ctl_endpoint_health},
+	{"endpoint hash", "", "what is applied, and the hash of that state", 0,
+	 0, 0, ctl_endpoint_hash},
 	{NULL, NULL, NULL, 0, 0, 0, NULL},
 };
+
+const char *const ctl_groups[] = {"member", "endpoint", NULL};
 
 /* ---- help ---- */
 
@@ -44,10 +65,28 @@ static const struct ctl_command *find_command(const char *name)
 	return NULL;
 }
 
-static void print_help(const struct ctl_command *command)
+/* All commands, or those of a group. */
+static void print_commands(const char *group)
 {
+	size_t size = group != NULL ? strlen(group) : 0;
+	const struct ctl_command *command;
 	uint32_t at;
 
+	printf("Usage: conclavectl %s%sCOMMAND [ARGUMENT]... [--flag]...\n\n"
+	       "Commands:\n",
+	       group != NULL ? group : "", group != NULL ? " " : "");
+	for (at = 0; ctl_commands[at].name != NULL; at++) {
+		command = &ctl_commands[at];
+		if (group == NULL ||
+		    (strncmp(command->name, group, size) == 0 &&
+		     command->name[size] == ' '))
+			printf("  %-16s %-20s %s\n", command->name,
+			       command->arguments, command->text);
+	}
+}
+
+static void print_help(const struct ctl_command *command, const char *group)
+{
 	if (command != NULL) {
 		printf("Usage: conclavectl %s%s%s [--flag]...\n\n%s.\n\n",
 		       command->name, command->arguments[0] != 0 ? " " : "",
@@ -56,11 +95,7 @@ static void print_help(const struct ctl_command *command)
 		ctl_options_print(command->takes);
 		return;
 	}
-	printf("Usage: conclavectl COMMAND [ARGUMENT]... [--flag]...\n\n"
-	       "Commands:\n");
-	for (at = 0; ctl_commands[at].name != NULL; at++)
-		printf("  %-8s %-22s %s\n", ctl_commands[at].name,
-		       ctl_commands[at].arguments, ctl_commands[at].text);
+	print_commands(group);
 	printf("\nFlags:\n");
 	ctl_options_print(0);
 	printf("\nExit status: 0 done, 1 usage, 2 not found or compared "
@@ -160,9 +195,9 @@ int main(int count, char **words)
 	if (options.version) {
 		printf("conclavectl %s\n", BUILD_VERSION);
 	} else if (options.help) {
-		print_help(command);
+		print_help(command, options.group);
 	} else if (command == NULL) {
-		print_help(NULL);
+		print_help(NULL, options.group);
 		status = CTL_USAGE;
 	} else if (options.argument_count < command->least ||
 		   options.argument_count > command->most) {

@@ -5,6 +5,8 @@
  *   conclavectl_options.c   flags, and what was meant by a wrong one
  *   conclavectl_read.c      get, range, status, settings
  *   conclavectl_write.c     put, del, cas, compact
+ *   conclavectl_member.c    member ..., move-leader
+ *   conclavectl_endpoint.c  endpoint ...
  *   conclavectl_print.c     simple, json and fields
  */
 #ifndef SHM_CONCLAVECTL_H
@@ -38,6 +40,7 @@ enum ctl_flag_set {
 
 enum ctl_limits {
 	CTL_ARGUMENTS = 3,
+	CTL_NAME_MAX = 64, /* of what may be a command */
 	CTL_TIMEOUT_MS = 7000,
 	CTL_REPLY_SIZE = 4 << 20,
 	CTL_PAGE_SIZE = 256 << 10,
@@ -45,6 +48,7 @@ enum ctl_limits {
 
 struct ctl_options {
 	const char *command;
+	const char *group; /* first word of one that has two, or NULL */
 	const char *arguments[CTL_ARGUMENTS];
 	uint32_t argument_count;
 	const char *socket;
@@ -70,7 +74,7 @@ struct ctl {
 };
 
 struct ctl_command {
-	const char *name;
+	const char *name; /* one word, or a group's and another */
 	const char *arguments; /* for the usage line */
 	const char *text;
 	uint32_t least, most; /* arguments */
@@ -79,6 +83,7 @@ struct ctl_command {
 };
 
 extern const struct ctl_command ctl_commands[];
+extern const char *const ctl_groups[];
 
 /* ---- conclavectl_options.c ---- */
 
@@ -107,6 +112,15 @@ int ctl_put(struct ctl *ctl) CV_MUST_USE;
 int ctl_del(struct ctl *ctl) CV_MUST_USE;
 int ctl_cas(struct ctl *ctl) CV_MUST_USE;
 int ctl_compact(struct ctl *ctl) CV_MUST_USE;
+int ctl_member_list(struct ctl *ctl) CV_MUST_USE;
+int ctl_member_add(struct ctl *ctl) CV_MUST_USE;
+int ctl_member_promote(struct ctl *ctl) CV_MUST_USE;
+int ctl_member_remove(struct ctl *ctl) CV_MUST_USE;
+int ctl_member_update(struct ctl *ctl) CV_MUST_USE;
+int ctl_member_replace(struct ctl *ctl) CV_MUST_USE;
+int ctl_move_leader(struct ctl *ctl) CV_MUST_USE;
+int ctl_endpoint_health(struct ctl *ctl) CV_MUST_USE;
+int ctl_endpoint_hash(struct ctl *ctl) CV_MUST_USE;
 
 /* What a key and its flags select. `key` and `end` are the caller's, with
  * room for CV_KEY_MAX each; 0, or an exit status behind a message. */

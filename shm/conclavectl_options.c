@@ -59,9 +59,16 @@ static const char *flag_name(uint32_t at)
 	return at < FLAG_COUNT ? flags[at].name : NULL;
 }
 
+/* Commands, then groups. */
 static const char *command_name(uint32_t at)
 {
-	return ctl_commands[at].name;
+	uint32_t i;
+
+	for (i = 0; ctl_commands[i].name != NULL; i++) {
+		if (i == at)
+			return ctl_commands[i].name;
+	}
+	return ctl_groups[at - i];
 }
 
 /* ---- what was meant ---- */
@@ -301,22 +308,36 @@ static int take_flag(struct ctl_options *o, int count, char *const *words,
 	return CTL_USAGE;
 }
 
-static int take_word(struct ctl_options *o, const char *word)
+/* A command of one word, a group, or the second word of one of its own. */
+static int take_command(struct ctl_options *o, const char *word)
 {
-	uint32_t at = 0;
+	char name[CTL_NAME_MAX];
+	uint32_t at;
 
-	if (o->command != NULL) {
-		if (o->argument_count < CTL_ARGUMENTS)
-			o->arguments[o->argument_count] = word;
-		o->argument_count++;
+	snprintf(name, sizeof(name), "%s%s%s", o->group != NULL ? o->group : "",
+		 o->group != NULL ? " " : "", word);
+	for (at = 0; ctl_commands[at].name != NULL; at++) {
+		if (strcmp(ctl_commands[at].name, name) != 0)
+			continue;
+		o->command = ctl_commands[at].name;
 		return 0;
 	}
-	while (ctl_commands[at].name != NULL &&
-	       strcmp(ctl_commands[at].name, word) != 0)
-		at++;
-	if (ctl_commands[at].name == NULL)
-		return complain_word("command", "", word, command_name);
-	o->command = ctl_commands[at].name;
+	for (at = 0; o->group == NULL && ctl_groups[at] != NULL; at++) {
+		if (strcmp(ctl_groups[at], word) != 0)
+			continue;
+		o->group = ctl_groups[at];
+		return 0;
+	}
+	return complain_word("command", "", name, command_name);
+}
+
+static int take_word(struct ctl_options *o, const char *word)
+{
+	if (o->command == NULL)
+		return take_command(o, word);
+	if (o->argument_count < CTL_ARGUMENTS)
+		o->arguments[o->argument_count] = word;
+	o->argument_count++;
 	return 0;
 }
 

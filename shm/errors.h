@@ -55,6 +55,8 @@ static inline const char *cv_strerror_refused(int code)
 		return "the disk is full: writes are refused";
 	case CONCLAVE_ENOTAPPLIED:
 		return "not applied: the daemon stopped first";
+	case CONCLAVE_EMEMBERSHIP:
+		return "this change of members is refused";
 	default:
 		return NULL;
 	}

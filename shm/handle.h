@@ -33,6 +33,7 @@ enum cv_handle_limits {
 	CV_TIMEOUT_DEFAULT_MS = 7000, /* 5 s and two election timeouts */
 	CV_ROOM_GET = 1 << 10,
 	CV_ROOM_RANGE = 32 << 10,
+	CV_ROOM_MEMBERS = 8 << 10,
 	CV_SPIN_DEFAULT_US = 50,
 	CV_MS = 1000000, /* in ns */
 };
@@ -83,6 +84,7 @@ struct conclave_req {
 	size_t value_size;
 	uint64_t argument;
 	uint64_t lease;
+	uint64_t other; /* a value that is a number */
 	uint64_t after;
 	uint64_t wanted_deadline_ns; /* 0: the default */
 	uint64_t user_data;

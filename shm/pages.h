@@ -72,7 +72,8 @@ static inline int cv_get_take(const struct conclave_result *result,
 		return status == 0 ? CONCLAVE_ENOTFOUND : status;
 	if (ret_kv->value_size > room)
 		return CONCLAVE_ETOOSMALL;
-	cv_copy(buffer, ret_kv->value, ret_kv->value_size);
+	if (buffer != NULL)
+		cv_copy(buffer, ret_kv->value, ret_kv->value_size);
 	return 0;
 }
 

@@ -174,14 +174,28 @@ CONCLAVE_DEF uint64_t conclave_req_user_data(const struct conclave_req *req)
 
 /* ---- handing it over ---- */
 
+/* Some requests have a key, some have none; a change of members may. */
+static inline int cv_req_key_fits(const struct conclave_req *req)
+{
+	switch (req->type) {
+	case CV_PUT:
+	case CV_DELETE:
+	case CV_CAS:
+	case CV_SETTING:
+	case CV_RANGE:
+		return req->key_size != 0;
+	case CV_MEMBER:
+		return 1;
+	default:
+		return req->type != 0 && req->key_size == 0;
+	}
+}
+
 /* Refused before a byte is copied. */
 static inline int cv_req_check(struct conclave *c,
 			       const struct conclave_req *req)
 {
-	int keyless = req->type == CV_PING || req->type == CV_COMPACT;
-
-	if (req->type == 0 || (req->key_size == 0) != keyless ||
-	    (req->flags & ~(uint32_t)UINT16_MAX) != 0)
+	if (!cv_req_key_fits(req) || (req->flags & ~(uint32_t)UINT16_MAX) != 0)
 		return CONCLAVE_EBADREQ;
 	if (req->key_size > CV_KEY_MAX || req->value_size > c->request_max ||
 	    req->key_size + req->value_size > c->request_max)
@@ -213,12 +227,28 @@ static inline int cv_req_take_room(struct conclave *c, struct conclave_req *req)
 	return 0;
 }
 
+/* Its head ends with its first line: what lies beyond is zero. */
+static inline int cv_req_is_bare(const struct conclave_req *req)
+{
+	return req->key_size == 0 && req->value_size == 0 && req->limit == 0 &&
+	       req->lease == 0;
+}
+
+static inline uint32_t cv_req_length(const struct conclave_req *req)
+{
+	uint32_t payload = (uint32_t)(req->key_size + req->value_size);
+
+	if (payload == 0 && !cv_req_is_bare(req))
+		payload = 1; /* nothing behind the head, but all of it */
+	return cv_record_length(payload);
+}
+
 static inline void cv_req_fill(struct conclave *c, struct conclave_req *req,
 			       struct cv_request *record)
 {
 	uint8_t *body = (uint8_t *)record + CV_REQUEST_HEAD;
 	struct cv_request head;
-	size_t size = req->key_size == 0 ? (size_t)CV_LINE : sizeof(head);
+	size_t size = cv_req_is_bare(req) ? (size_t)CV_LINE : sizeof(head);
 
 	head.length = 0;
 	head.slot = req->slot;
@@ -242,7 +272,7 @@ static inline void cv_req_fill(struct conclave *c, struct conclave_req *req,
 		head.settled = c->revision;
 	}
 	cv_copy(&record->slot, &head.slot, size - sizeof(head.length));
-	if (req->key_size == 0)
+	if (size == CV_LINE)
 		return;
 	cv_copy(body, req->key, req->key_size);
 	cv_copy(body + req->key_size, req->value, req->value_size);
@@ -252,14 +282,13 @@ static inline int cv_req_launch(struct conclave *c, struct conclave_req *req)
 {
 	int proposal = cv_is_proposal(req->type);
 	struct cv_ring_writer *ring = proposal ? &c->proposals : &c->control;
-	uint32_t payload = (uint32_t)(req->key_size + req->value_size);
 	struct cv_request *record;
 	int status;
 
 	status = cv_req_take_room(c, req);
 	if (status != 0)
 		return status;
-	record = cv_ring_reserve(ring, cv_record_length(payload));
+	record = cv_ring_reserve(ring, cv_req_length(req));
 	if (record == NULL) {
 		cv_req_give_room(c, req);
 		return -EAGAIN;

@@ -82,12 +82,31 @@ struct conclave_pages {
 	uint8_t cv_key[CV_KEY_MAX];
 };
 
+/* A member of the cluster; whose bytes the address is, the call says. */
+struct conclave_member {
+	uint64_t id;
+	uint64_t match; /* last index on its disk, if the leader answers */
+	uint32_t flags; /* enum cv_member_flags */
+	uint32_t address_size; /* 0: not known */
+	const char *address; /* host:port, without a zero */
+	const uint8_t *cv_rest; /* the reply behind this one */
+	uint32_t cv_rest_size;
+};
+
+/* A walk over them; the caller's memory. */
+struct conclave_members {
+	struct conclave *c;
+	uint64_t count;
+	struct conclave_req *cv_req;
+	struct conclave_member cv_last;
+};
+
 struct conclave_result {
 	int32_t status; /* 0 or what it was refused with */
 	uint32_t flags; /* enum conclave_result_flags */
 	uint64_t revision; /* of the write; of a range: that it shows */
-	uint64_t aux; /* DELETE, RANGE: count; CAS: mod_revision found */
-	const void *reply; /* records, see conclave_record_first() */
+	uint64_t aux; /* DELETE, RANGE, MEMBERS: count; CAS: what was found */
+	const void *reply; /* records, members, a state */
 	uint32_t reply_size; /* with CONCLAVE_ETOOSMALL: what it takes */
 };
 

@@ -47,6 +47,15 @@ struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint)
 	return NULL;
 }
 
+uint32_t wal_buffers_free(const struct wal *wal)
+{
+	uint32_t i, count = 0;
+
+	for (i = 0; i < wal->options.buffers; i++)
+		count += wal->buffers[i].holds == 0;
+	return count;
+}
+
 void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer)
 {
 	assert(buffer == &wal->buffers[buffer->id]);
@@ -123,25 +132,29 @@ bool wal_can_append(const struct wal *wal)
 {
 	const struct segment *tail = &wal->live[wal->live_count - 1];
 
-	if (wal->failed || wal->record.busy)
+	if (wal->failed || wal->record.busy || log_snapshot_replaces(wal) ||
+	    log_index_full(wal) || wal->damage.found)
 		return false;
 	if (wal->spare_count > 0 && wal->live_count < LOG_SEGMENTS_MAX)
 		return true;
-	return tail->blocks - tail->used >= append_blocks_max(wal);
+	return !wal->fresh_segment &&
+	       tail->blocks - tail->used >= append_blocks_max(wal);
 }
 
-/* Checks the entries that a builder hands in, and finds the last one's term. */
-static uint64_t append_last_term(const struct wal_buffer *buffer,
-				 uint64_t first, uint64_t last)
+/* Checks the entries that a builder hands in; returns the last one's term. */
+static uint64_t append_index(struct wal *wal, const struct wal_buffer *buffer,
+			     const struct log_mark *mark, uint64_t last)
 {
 	struct entry_header header = {0};
 	uint32_t at = 0;
 	uint64_t index;
 
-	for (index = first; index <= last; index++) {
+	log_index_record(wal, mark);
+	for (index = mark->index; index <= last; index++) {
 		assert(at + ENTRY_HEADER_SIZE <= buffer->used);
 		memcpy(&header, buffer->payload + at, sizeof(header));
 		assert(header.index == index);
+		log_index_term(wal, index, header.term);
 		at += entry_size(header.size);
 	}
 	assert(at == buffer->used);
@@ -179,11 +192,13 @@ static void append_submit(struct wal *wal, uint8_t *record, uint32_t blocks,
 		op->size += DISK_BLOCK;
 	}
 	tail->used += blocks;
+	wal->record.blocks = blocks;
 	wal->stats.bytes += op->size;
 	wal->log_bytes += op->size;
 	wal->record.busy = true;
+	wal->record.written = false;
+	wal->record.begun_ns = wal->now_ns;
 	disk_submit(wal->disk, op);
-	disk_flush(wal->disk);
 }
 
 int wal_append(struct wal *wal, struct wal_buffer *buffer,
@@ -192,6 +207,7 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 {
 	struct record_header header = {.payload = RECORD_PAYLOAD_SMALL};
 	struct log_record *flight = &wal->record;
+	struct log_mark mark = {.index = first};
 	uint8_t *record = wal->empty_record + DISK_BLOCK;
 	uint32_t blocks;
 	bool begins;
@@ -199,8 +215,10 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	assert(!flight->busy);
 	assert((buffer != NULL) == (first != 0));
 	assert(!buffer || (buffer->used > 0 && buffer->used <= buffer->room));
+	/* Behind a snapshot that was received in an earlier life, too. */
 	assert(first <= wal->last_index + 1 ||
 	       first <= wal_snapshot_index(wal) + 1);
+	assert(!log_snapshot_replaces(wal));
 	if (wal->failed)
 		return WAL_EFAILED;
 	if (buffer) {
@@ -208,23 +226,32 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 		header.payload = (uint32_t)(buffer->payload - record);
 	}
 	blocks = record_blocks(header.payload, buffer ? buffer->used : 0);
-	begins = blocks > log_tail(wal)->blocks - log_tail(wal)->used;
+	begins = wal->fresh_segment ||
+		 blocks > log_tail(wal)->blocks - log_tail(wal)->used;
+	if (log_index_full(wal) || wal->damage.found)
+		return -ENOSPC;
 	if (begins &&
 	    (wal->spare_count == 0 || wal->live_count == LOG_SEGMENTS_MAX))
 		return -ENOSPC;
 	if (begins)
 		log_begin_segment(wal, 0, record - DISK_BLOCK, first);
+	wal->fresh_segment = false;
 
 	flight->done = (struct wal_done){.number = number};
 	log_describe(wal, log_tail(wal), hard, &header);
 	if (buffer) {
 		append_describe(wal, buffer, first, last, &header);
 		flight->done.index = last;
-		flight->done.term = append_last_term(buffer, first, last);
+		mark.segment = header.segment;
+		mark.sequence = header.sequence;
+		mark.block = header.position;
+		flight->done.term = append_index(wal, buffer, &mark, last);
 		wal_buffer_hold(wal, buffer);
 	}
 	flight->buffer = buffer;
 	flight->hard = *hard;
+	wal->promised = *hard;
+	flight->first_index = first;
 	flight->last_index = last;
 	flight->entry_count = header.entry_count;
 	record_seal(record, &header);
@@ -232,30 +259,74 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	wal->next_sequence++;
 	if (last)
 		wal->last_index = last;
+	/* If term or vote are new, both writes are under way together. */
+	log_keep_work(wal);
+	disk_flush(wal->disk);
 	return 0;
 }
 
 void log_record_done(struct wal *wal)
 {
 	struct log_record *flight = &wal->record;
-	struct segment *tail = log_tail(wal);
 
-	assert(flight->busy);
-	flight->busy = false;
+	assert(flight->busy && !flight->written);
 	if (flight->buffer)
 		wal_buffer_release(wal, flight->buffer);
-	if (flight->op.result != (int32_t)flight->op.size) {
-		/* One is in flight at a time: it is the newest. */
-		wal->keeper.meta.failed_sequence = wal->next_sequence - 1;
-		wal->keeper.dirty = true;
-		log_fail(wal);
+	if (flight->op.result == (int32_t)flight->op.size) {
+		flight->written = true;
 		return;
 	}
+	/* One is in flight at a time: it is the newest. */
+	flight->busy = false;
+	wal->keeper.meta.failed_sequence = wal->next_sequence - 1;
+	wal->keeper.dirty = true;
+	log_fail(wal);
+}
+
+static uint64_t append_slowest(const struct wal *wal)
+{
+	uint64_t took_ns = wal->now_ns - wal->record.begun_ns;
+
+	return took_ns > wal->stats.stall_max_ns ? took_ns
+						 : wal->stats.stall_max_ns;
+}
+
+uint64_t wal_stall_ns(const struct wal *wal, uint64_t now_ns)
+{
+	if (!wal->record.busy || now_ns <= wal->record.begun_ns)
+		return 0;
+	return now_ns - wal->record.begun_ns;
+}
+
+/*
+ * A term or a vote counts when two copies have it: nobody else knows how this
+ * member voted, so one bad block must not make it vote again.
+ */
+bool log_record_finish(struct wal *wal, struct wal_done *ret_done)
+{
+	const struct meta *known = &wal->keeper.durable;
+	struct log_record *flight = &wal->record;
+	struct segment *tail = log_tail(wal);
+
+	if (!flight->busy || !flight->written || wal->failed ||
+	    known->term != flight->hard.term ||
+	    known->vote != flight->hard.vote)
+		return false;
+	flight->busy = false;
+	wal->quiet_ns = wal->now_ns;
+	wal->stats.stall_max_ns = append_slowest(wal);
 	if (flight->last_index > tail->last_index)
 		tail->last_index = flight->last_index;
 	wal->durable_sequence = wal->next_sequence - 1;
 	wal->durable_segment = tail->segment;
+	if (flight->entry_count > 0) {
+		wal->durable_index = flight->last_index;
+		wal->durable_term = flight->done.term;
+	}
+	log_repair_check(wal);
 	wal->hard = flight->hard;
 	wal->stats.records++;
 	wal->stats.entries += flight->entry_count;
+	*ret_done = flight->done;
+	return true;
 }

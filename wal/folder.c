@@ -119,6 +119,7 @@ static int folder_judge_meta(struct wal *wal, const struct meta_view *view)
 					 : "");
 	wal->keeper.meta = *meta;
 	wal->keeper.durable = *meta;
+	wal->damage.read = *meta;
 	return meta->frame.own == META_MAKING ? 1 : 0;
 }
 
@@ -155,32 +156,38 @@ static int folder_lock_segment(struct wal *wal, const char *name)
 	}
 }
 
-/* The first record can speak for a header block that is damaged or stale. */
-static void folder_ask_record(struct wal *wal, struct segment *segment)
+/*
+ * The first record can speak for a header block that is damaged or stale.
+ * False: it cannot be read.
+ */
+static bool folder_ask_record(struct wal *wal, struct segment *segment)
 {
 	const uint8_t *block = wal->window + DISK_BLOCK;
 	struct record_header header;
 
 	if (disk_read_now(wal->disk, segment->file, DISK_BLOCK,
 			  wal->window + DISK_BLOCK, DISK_BLOCK) < 0)
-		return;
+		return false;
 	if (record_check_header(block, &header) < 0 || header.position != 1)
-		return;
+		return true;
 	if (header.member != wal->options.member ||
 	    memcmp(header.cluster, wal->options.cluster,
 		   sizeof(header.cluster)) != 0)
-		return;
+		return true;
 	if (header.segment <= segment->segment)
-		return;
+		return true;
 	segment->segment = header.segment;
 	segment->salt = header.salt;
 	segment->first_sequence = header.sequence;
+	return true;
 }
 
+/* Finds out what a file is: 0, 1 when that cannot be read, or an error. */
 static int folder_identify(struct wal *wal, struct segment *segment,
 			   const char *name)
 {
 	struct segment_header header;
+	bool readable;
 	int r = -EIO;
 
 	if (segment->blocks < 2)
@@ -201,14 +208,21 @@ static int folder_identify(struct wal *wal, struct segment *segment,
 		segment->salt = header.salt;
 		segment->first_sequence = header.first_sequence;
 	}
-	folder_ask_record(wal, segment);
+	readable = folder_ask_record(wal, segment) && r != -EIO;
+	if (segment->segment == 0 && !readable)
+		return 1;
 	if (r == 0 && header.frame.own > segment->blocks &&
 	    segment->segment >= wal->keeper.meta.first_segment &&
-	    !wal->options.accept_tail_loss)
-		return log_where(wal, WAL_EDAMAGED,
-				 "%s: cut short, %u of %u blocks are left; "
-				 "accept_tail_loss goes on with these",
-				 name, segment->blocks, header.frame.own);
+	    !wal->options.accept_tail_loss) {
+		r = log_where(wal, WAL_EDAMAGED,
+			      "%s: cut short, %u of %u blocks are left; "
+			      "accept_tail_loss goes on with these",
+			      name, segment->blocks, header.frame.own);
+		if (!wal->options.tolerate_damage)
+			return r;
+		if (segment->segment > wal->damage.cut_segment)
+			wal->damage.cut_segment = segment->segment;
+	}
 	return 0;
 }
 
@@ -259,8 +273,9 @@ static int folder_take(struct wal *wal, const char *name, uint32_t number)
 		return 0;
 	}
 	disk_close_now(wal->disk, segment.file);
-	if (r < 0)
-		return r;
+	/* What cannot be read now is not written over either. */
+	if (r != 0)
+		return r < 0 ? r : 0;
 	/* A spare of another size is of no use. */
 	r = disk_unlink_now(wal->disk, name);
 	return r < 0 ? log_where(wal, r, "%s: cannot be removed", name) : 1;

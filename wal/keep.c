@@ -1,9 +1,17 @@
 /*
  * The keeper: writes `meta`, and gives segments back that a snapshot covers.
  *
- * Nothing waits for `meta` but what follows from it: a segment is used again
- * only after a durable `meta` says that it is no longer part of the log, and
- * a snapshot counts only after one names it.
+ * Nothing waits for `meta` but a change of term or vote, of which there must
+ * be two copies, and what follows from it: a segment is used again only after
+ * a durable `meta` says that it is no longer part of the log, and a snapshot
+ * counts only after one names it.
+ *
+ * The seal. `meta` says up to which record the log is known durable, and a
+ * record behind that may look like a write that power tore, or, when its
+ * first sector is lost, like nothing at all. So when no record was written
+ * for a moment `meta` is written once more. An empty record behind the last
+ * one would tell as much; but it takes a block of the log each time, and what
+ * is appended meanwhile would have to wait for it.
  */
 #include "wal/log.h"
 
@@ -17,10 +25,9 @@ static void keep_refresh(struct wal *wal)
 
 	meta->durable_sequence = wal->durable_sequence;
 	meta->newest_segment = wal->durable_segment;
-	meta->term = wal->hard.term;
-	meta->vote = wal->hard.vote;
+	meta->term = wal->promised.term;
+	meta->vote = wal->promised.vote;
 	meta->commit = wal->hard.commit;
-	meta->version++;
 }
 
 /* Up to here no entry is needed, not even to do without the newest snapshot. */
@@ -67,6 +74,23 @@ static void keep_give_back(struct wal *wal)
 	wal->live_count -= count;
 	memmove(&wal->live[0], &wal->live[count],
 		wal->live_count * sizeof(wal->live[0]));
+	log_index_forget(wal, wal->keeper.durable.snapshot.index);
+	if (count > 0)
+		log_gaps_trim(wal, wal->live[0].first_sequence, UINT64_MAX);
+}
+
+/* The last record is to be sealed, at this time; UINT64_MAX: it is. */
+static uint64_t keep_seal_ns(const struct wal *wal)
+{
+	if (wal->failed || wal->record.busy || wal->damage.found ||
+	    wal->keeper.sent.durable_sequence >= wal->durable_sequence)
+		return UINT64_MAX;
+	return wal->quiet_ns + WAL_SEAL_NS;
+}
+
+uint64_t wal_next_ns(const struct wal *wal)
+{
+	return keep_seal_ns(wal);
 }
 
 /* Whether the disk's version lacks what a restart would want to know. */
@@ -74,8 +98,10 @@ static bool keep_is_stale(const struct wal *wal)
 {
 	const struct meta *sent = &wal->keeper.sent;
 
-	return sent->newest_segment != wal->durable_segment ||
-	       sent->term != wal->hard.term || sent->vote != wal->hard.vote ||
+	return wal->now_ns >= keep_seal_ns(wal) ||
+	       sent->newest_segment != wal->durable_segment ||
+	       sent->term != wal->promised.term ||
+	       sent->vote != wal->promised.vote ||
 	       sent->first_segment != wal->keeper.meta.first_segment;
 }
 
@@ -85,6 +111,9 @@ void log_keep_work(struct wal *wal)
 
 	if (keeper->busy || keeper->broken)
 		return;
+	/* Until the damage is noted `meta` stays as it is. */
+	if (wal->damage.found && !wal->damage.asked)
+		return;
 	if (!wal->failed) {
 		keeper->meta.first_segment = keep_first_needed(wal);
 		keeper->dirty = keeper->dirty || keep_is_stale(wal);
@@ -92,6 +121,7 @@ void log_keep_work(struct wal *wal)
 	if (!keeper->dirty)
 		return;
 	keep_refresh(wal);
+	keeper->meta.version++;
 	meta_seal(wal->meta_blocks, &keeper->meta);
 	keeper->op.kind = DISK_WRITE_DURABLE;
 	keeper->op.file = wal->meta_file;
@@ -117,15 +147,16 @@ void log_keep_done(struct wal *wal)
 	}
 	keeper->durable = keeper->sent;
 	keep_give_back(wal);
+	log_repair_noted(wal);
 }
 
-int log_keep_now(struct wal *wal)
+int log_keep_put(struct wal *wal)
 {
 	struct log_keeper *keeper = &wal->keeper;
 	int r;
 
 	assert(!keeper->busy);
-	keep_refresh(wal);
+	keeper->meta.version++;
 	meta_seal(wal->meta_blocks, &keeper->meta);
 	r = disk_write_now(wal->disk, wal->meta_file,
 			   meta_offset(keeper->meta.version), wal->meta_blocks,
@@ -135,6 +166,12 @@ int log_keep_now(struct wal *wal)
 	keeper->sent = keeper->meta;
 	keeper->durable = keeper->meta;
 	return 0;
+}
+
+int log_keep_now(struct wal *wal)
+{
+	keep_refresh(wal);
+	return log_keep_put(wal);
 }
 
 int log_keep_ready(struct wal *wal)

@@ -2,12 +2,14 @@
  * Inside the log: what the files of wal/ share. Nobody else includes this.
  *
  * The log is four machines over one disk, each with at most one operation in
- * flight, so that an operation belongs to its machine by its address:
+ * flight, and some reads, so that an operation belongs to its machine by its
+ * address:
  *
  *   record    wal/append.c    writes records, begins segments
  *   keeper    wal/keep.c      writes `meta`, gives old segments back
  *   pool      wal/pool.c      makes spare segments
  *   snapshot  wal/snapshot_write.c
+ *   fetches   wal/fetch.c     read back for members that lag
  *
  * wal_reap() tells a machine that its operation is done; wal_work() lets each
  * start its next one. Recovery (wal/recover.c and what it calls) runs before
@@ -16,126 +18,7 @@
 #ifndef WAL_LOG_H
 #define WAL_LOG_H
 
-#include "wal/meta.h"
-#include "wal/record.h"
-#include "wal/segment.h"
-#include "wal/snapshot.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
-struct entry_header;
-
-enum log_limits {
-	/* Of the table of files: `meta`, snapshots and one being made. */
-	LOG_SEGMENTS_MAX = DISK_FILES_MAX - 8,
-	LOG_SEGMENT_MIN = 4 * DISK_BLOCK,
-	LOG_FILL_SIZE = 1 << 20, /* zeros written at once */
-	LOG_OVERWRITES_MAX = 8192,
-	LOG_SPARES_MAX = 8, /* the pool grows up to here by itself */
-	LOG_ROOM_MIN = 64 << 10, /* what wal_snapshot_room() gives at least */
-	LOG_WINDOW_BLOCKS = WAL_BLOCKS_LARGE + 256,
-};
-
-/* The record in flight. */
-struct log_record {
-	struct disk_op op;
-	bool busy;
-	struct wal_buffer *buffer; /* NULL: hard state alone */
-	struct wal_done done;
-	struct raft_hard_state hard;
-	uint64_t last_index;
-	uint32_t entry_count;
-};
-
-struct log_keeper {
-	struct disk_op op;
-	bool busy;
-	bool dirty; /* `meta` differs from what was last submitted */
-	bool broken; /* a write failed: never again */
-	struct meta meta; /* as it should be */
-	struct meta sent; /* in flight */
-	struct meta durable; /* on the disk */
-};
-
-enum pool_state {
-	POOL_IDLE = 0,
-	POOL_CREATE,
-	POOL_FILL,
-	POOL_SYNC,
-	POOL_RENAME,
-	POOL_SYNC_FOLDER,
-	POOL_DROP_NAME, /* undo, or a spare too many */
-	POOL_DROP_FILE,
-};
-
-struct log_pool {
-	struct disk_op op;
-	bool busy;
-	uint8_t state; /* enum pool_state */
-	bool stalled; /* no space: wait for wal_tick() or a segment's return */
-	bool undo; /* what is dropped was never finished */
-	uint32_t ticks;
-	uint32_t wanted; /* spares to keep ready */
-	uint64_t filled;
-	struct segment segment; /* being made or dropped */
-};
-
-enum snapshot_state {
-	SNAPSHOT_IDLE = 0,
-	SNAPSHOT_CREATE,
-	SNAPSHOT_HEADER,
-	SNAPSHOT_OPEN, /* takes the image */
-	SNAPSHOT_CHUNK, /* a chunk is written, more may come */
-	SNAPSHOT_FOOTER,
-	SNAPSHOT_SYNC,
-	SNAPSHOT_RENAME,
-	SNAPSHOT_SYNC_FOLDER,
-	SNAPSHOT_NAME, /* `meta` is to name it */
-	SNAPSHOT_CLOSE,
-	SNAPSHOT_DROP_OLD, /* the one before is unlinked */
-	SNAPSHOT_FORGET, /* and `meta` says so */
-	SNAPSHOT_DROP_NAME, /* undo */
-	SNAPSHOT_DROP_FILE,
-};
-
-struct log_snapshot {
-	struct disk_op op;
-	bool busy;
-	uint8_t state; /* enum snapshot_state */
-	bool ended; /* the image is whole */
-	bool aborted;
-	int file;
-	uint32_t fill; /* bytes of the image in the staged chunk */
-	uint64_t chunk_count;
-	uint64_t image_size;
-	uint64_t offset; /* where the next bytes of the file go */
-	uint64_t log_bytes; /* of struct wal, when it was begun */
-	struct meta_snapshot meta;
-	XXH3_state_t root;
-};
-
-/* A record that overwrote the tail: what it voids in records before it. */
-struct log_overwrite {
-	uint64_t sequence;
-	uint64_t first_index;
-};
-
-/* Where recovery or replay stands in the log, and what it has in memory. */
-struct log_cursor {
-	uint32_t segment; /* index in `live` */
-	uint32_t block; /* in that segment */
-	uint64_t sequence; /* replay: of the record that is due; 0: not begun */
-	int window_file; /* -1: the window is empty */
-	uint32_t window_block;
-	uint32_t window_count;
-	uint32_t entry_at; /* in the record's payload */
-	uint32_t entry_left; /* entries of the record still to look at */
-	uint32_t overwrite; /* first one that is not passed yet */
-	uint64_t next_index; /* replay: the index that must come next */
-	struct record_header header;
-	const uint8_t *record;
-};
+#include "wal/machines.h"
 
 struct wal {
 	struct disk *disk;
@@ -155,26 +38,33 @@ struct wal {
 	uint64_t durable_sequence;
 	uint64_t durable_segment;
 	uint64_t last_index;
-	uint64_t replay_end; /* the record after the last recovered one */
 	struct raft_hard_state hard; /* durable */
+	struct raft_hard_state promised; /* handed in: `meta` may know it */
+	uint64_t durable_index; /* the last entry that is durable */
+	uint64_t durable_term;
+	bool fresh_segment; /* the next record begins a segment */
 	bool failed;
 
+	struct log_index index;
 	struct log_record record;
 	struct log_keeper keeper;
 	struct log_pool pool;
 	struct log_snapshot snapshot;
+	struct log_newest newest;
+	struct log_damage damage;
+	struct log_fetch fetches[WAL_FETCHES];
+	uint32_t fetch_count;
 
 	/* Recovery and replay. */
 	struct log_cursor cursor;
-	struct log_overwrite overwrites[LOG_OVERWRITES_MAX];
-	uint32_t overwrite_count;
 	struct wal_report *report; /* while wal_open() runs */
-	int snapshot_file; /* the recovered one, -1: none */
-	uint64_t snapshot_chunk; /* next one to hand out */
-	uint64_t must_reach; /* the log alone must go up to here */
+	uint64_t image_chunk; /* next one of the image to hand out */
+	struct meta_snapshot must_reach; /* the log alone must go up to it */
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;
+	uint64_t now_ns; /* as wal_clock() says */
+	uint64_t quiet_ns; /* since when no record was written */
 	uint64_t log_bytes; /* written, and recovered behind the snapshot */
 	uint64_t log_bytes_before; /* of these, before the last snapshot */
 
@@ -187,6 +77,7 @@ struct wal {
 	uint8_t *buffer_memory;
 	uint32_t fill_size;
 	uint32_t window_blocks;
+	uint32_t fetch_size; /* of one */
 	uint32_t buffer_size; /* of one, the spare block in front included */
 	struct wal_buffer buffers[WAL_BUFFERS_MAX];
 };
@@ -194,6 +85,25 @@ struct wal {
 static inline struct segment *log_tail(struct wal *wal)
 {
 	return &wal->live[wal->live_count - 1];
+}
+
+/* Where in `live` the segment `segment` is; live_count: it is not there. */
+static inline uint32_t log_live(const struct wal *wal, uint64_t segment)
+{
+	uint32_t low = 0;
+	uint32_t high = wal->live_count;
+	uint32_t middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (wal->live[middle].segment == segment)
+			return middle;
+		if (wal->live[middle].segment < segment)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return wal->live_count;
 }
 
 /* ---- wal/wal.c ---- */
@@ -223,6 +133,9 @@ void log_describe(const struct wal *wal, const struct segment *segment,
 		  struct record_header *ret_header);
 void log_record_done(struct wal *wal);
 
+/* Whether the record in flight has become durable by now; then it is over. */
+bool log_record_finish(struct wal *wal, struct wal_done *ret_done);
+
 /* ---- wal/keep.c ---- */
 
 void log_keep_done(struct wal *wal);
@@ -230,6 +143,9 @@ void log_keep_work(struct wal *wal);
 
 /* Writes `meta` now, blocking: only while the log is opened. */
 int log_keep_now(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Writes it as it stands: nothing that the log has learnt is brought in. */
+int log_keep_put(struct wal *wal) __attribute__((warn_unused_result));
 
 /* The log is whole and ready under this boot: says so in all four slots. */
 int log_keep_ready(struct wal *wal) __attribute__((warn_unused_result));
@@ -250,6 +166,20 @@ void log_pool_add(struct wal *wal, const struct segment *segment);
 void log_snapshot_done(struct wal *wal);
 void log_snapshot_work(struct wal *wal);
 
+/* ---- wal/snapshot_name.c ---- */
+
+/* The two steps that are the keeper's to do. */
+void log_snapshot_settle(struct wal *wal);
+
+/* The one before is closed: its file goes next. */
+void log_snapshot_closed(struct wal *wal);
+
+/*
+ * A snapshot that takes the log's place is being named: no record may come
+ * between the last one that it voids and the first one behind it.
+ */
+bool log_snapshot_replaces(const struct wal *wal);
+
 /* ---- wal/snapshot_read.c ---- */
 
 /*
@@ -266,6 +196,7 @@ enum scan_result {
 	SCAN_BAD = 2, /* a record was written here and is not intact */
 	SCAN_FUTURE = 3, /* a record of a newer format */
 	SCAN_BAD_ENTRY = 4, /* intact, but what it holds cannot be */
+	SCAN_SKIPPED = 5, /* given up long ago, whatever stands here */
 };
 
 /* Looks at the cursor's block for record `sequence`. */
@@ -306,7 +237,82 @@ int log_start_now(struct wal *wal) __attribute__((warn_unused_result));
 
 int log_recover(struct wal *wal) __attribute__((warn_unused_result));
 
-/* Left over from a tail that a snapshot was installed over. */
-bool log_is_void(const struct wal *wal, const struct entry_header *entry);
+/* ---- wal/repair.c ---- */
+
+/* The gap that record `sequence` lies in, or NULL. */
+const struct meta_gap *log_gap_at(const struct wal *wal, uint64_t sequence);
+
+/* Whether the log goes on with record `sequence` behind a gap. */
+bool log_gap_ends(const struct wal *wal, uint64_t sequence);
+
+/* Forgets gaps that end before record `begin`, or begin at `end` or behind. */
+void log_gaps_trim(struct wal *wal, uint64_t begin, uint64_t end);
+
+/* The walk stopped at damage that is tolerated. 0 or WAL_EDAMAGED. */
+int log_repair_found(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
+
+/* The same, and nothing of the log can be used. */
+int log_repair_all(struct wal *wal) __attribute__((warn_unused_result));
+
+/* Recovery is over, and found damage. */
+int log_repair_open(struct wal *wal) __attribute__((warn_unused_result));
+
+/* A version of `meta` is durable. */
+void log_repair_noted(struct wal *wal);
+
+/* `durable_index` has moved: nothing may be missing any more. */
+void log_repair_check(struct wal *wal);
+
+/* ---- wal/cut.c ---- */
+
+/* Cuts off the torn record at which the walk stopped. */
+int log_cut_torn(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
+
+/* Gives up all from where the walk stopped: accept_tail_loss. */
+int log_cut_lost(struct wal *wal, const struct log_stop *stop)
+	__attribute__((warn_unused_result));
+
+/* ---- wal/fetch.c ---- */
+
+bool log_fetch_owns(const struct wal *wal, const struct disk_op *op);
+void log_fetch_done(struct wal *wal, struct disk_op *op);
+
+/* A read of `file` is under way: it may not be closed. */
+bool log_fetch_reads(const struct wal *wal, int file);
+
+/* Entries from `first` on do not count any more. */
+void log_fetch_void(struct wal *wal, uint64_t first);
+
+/* ---- wal/index.c ---- */
+
+/* The tail was overwritten so often that no record can be taken. */
+bool log_index_full(const struct wal *wal);
+
+/*
+ * The record at `mark` goes on with its first entry, and voids what was there
+ * and behind. Not when the index is full; before `last_index` says so.
+ */
+void log_index_record(struct wal *wal, const struct log_mark *mark);
+
+/*
+ * The record from which a walk finds `entry`, for all entries before
+ * *ret_end; NULL: the log does not hold it.
+ */
+const struct log_mark *log_index_find(const struct wal *wal, uint64_t entry,
+				      uint64_t *ret_end);
+
+/* Entries from `first` on do not count any more. */
+void log_index_void(struct wal *wal, uint64_t first);
+
+/* The log goes on with `entry`, of `term`; before `last_index` says so. */
+void log_index_term(struct wal *wal, uint64_t entry, uint64_t term);
+
+/* The term of `entry`; 0: the log does not hold it. */
+uint64_t log_index_term_of(const struct wal *wal, uint64_t entry);
+
+/* Segments were given back; nothing will be asked of before `covered`. */
+void log_index_forget(struct wal *wal, uint64_t covered);
 
 #endif

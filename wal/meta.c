@@ -30,6 +30,16 @@ static bool meta_is_blank(const uint8_t *slot)
 
 static bool meta_agrees(const struct meta *meta)
 {
+	const struct meta_gap *gap = meta->gaps;
+
+	/* All of these were reached before they were noted. */
+	for (; gap < meta->gaps + META_GAPS; gap++) {
+		if (gap->from > gap->resume ||
+		    gap->resume > meta->durable_sequence + 1)
+			return false;
+	}
+	if (meta->void_before > meta->durable_sequence + 1)
+		return false;
 	if (meta->frame.own != META_MAKING && meta->frame.own != META_READY)
 		return false;
 	if (meta->boot_id[META_BOOT_ID_SIZE - 1] != '\0')

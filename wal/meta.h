@@ -6,7 +6,7 @@
  * one bad block takes the newest version away. The valid slot with the
  * highest version counts. It is written at start, when a snapshot is named,
  * when the log is truncated, when a segment is begun, and when term or vote
- * change; no acknowledgement waits for it.
+ * change; no acknowledgement waits for it but that of such a change.
  *
  * Byte map of a slot, little-endian:
  *
@@ -25,7 +25,15 @@
  * 136  u64       commit
  * 144  snapshot  named: {index, term, size, root low, root high}, 40 bytes
  * 184  snapshot  the one before, while its file exists
- * 224  zeros
+ * 224  u64       void_before      entries in records before this one do not
+ *                count: a snapshot that was received replaced them; 0: none did
+ * 232  u64       damaged_last     entries up to this one may be missing; 0: none,
+ *                2^64 - 1: nobody knows up to which
+ * 240  u64       damaged_term     highest term that they may have
+ * 248  gap[4]    records that are skipped: {from, resume}, 16 bytes each: those
+ *                from `from` on were damaged, and the log went on with the
+ *                record `resume`, which begins a segment; 0, 0: none
+ * 312  zeros
  *
  * durable_sequence is what tells a lost end of the log from its end.
  */
@@ -39,6 +47,7 @@ enum meta_limits {
 	META_SIZE = META_SLOTS * DISK_BLOCK,
 	META_PAIR_SIZE = 2 * DISK_BLOCK,
 	META_BOOT_ID_SIZE = 40,
+	META_GAPS = 4,
 	META_MAKING = 1,
 	META_READY = 2,
 };
@@ -48,6 +57,11 @@ struct meta_snapshot {
 	uint64_t term;
 	uint64_t size; /* of the file */
 	uint64_t root[2];
+};
+
+struct meta_gap {
+	uint64_t from; /* 0: there is none */
+	uint64_t resume;
 };
 
 struct meta {
@@ -65,12 +79,18 @@ struct meta {
 	uint64_t commit;
 	struct meta_snapshot snapshot;
 	struct meta_snapshot previous;
+	uint64_t void_before;
+	uint64_t damaged_last;
+	uint64_t damaged_term;
+	struct meta_gap gaps[META_GAPS];
 };
 
-_Static_assert(sizeof(struct meta) == 224, "meta");
+_Static_assert(sizeof(struct meta) == 312, "meta");
 _Static_assert(offsetof(struct meta, boot_id) == 48, "meta");
 _Static_assert(offsetof(struct meta, term) == 120, "meta");
 _Static_assert(offsetof(struct meta, snapshot) == 144, "meta");
+_Static_assert(offsetof(struct meta, void_before) == 224, "meta");
+_Static_assert(offsetof(struct meta, gaps) == 248, "meta");
 
 /* Where version `version` is written. */
 static inline uint64_t meta_offset(uint64_t version)

@@ -52,6 +52,9 @@ static void pool_begin(struct wal *wal)
 	if (pool->stalled)
 		return;
 	if (wal->spare_count > pool_most(wal)) {
+		if (log_fetch_reads(wal,
+				    wal->spares[wal->spare_count - 1].file))
+			return;
 		pool->segment = wal->spares[--wal->spare_count];
 		pool->undo = false;
 		pool->state = POOL_DROP_NAME;

@@ -2,7 +2,7 @@
  * Recovery: where the log ends, decided by evidence.
  *
  * The records are read in order, segment by segment. Where the next one is
- * not found intact there are four cases:
+ * not found intact there are five cases:
  *
  *   clean    Nothing of this segment's use stands there, and nothing of it
  *            behind: the segment ends here. If it is the last one, so does
@@ -18,6 +18,8 @@
  *            when no power was lost. Nothing is dropped silently.
  *   lost     Damaged, but accept_tail_loss says to go on: all from here on is
  *            overwritten with zeros, so that no evidence of it remains.
+ *   missed   Damaged, but tolerate_damage says that other members have it: see
+ *            wal/repair.c.
  *
  * Stale records of an earlier use of a segment have another salt, and are as
  * good as zeros.
@@ -28,68 +30,12 @@
 
 #include <assert.h>
 
-/* Where the walk stopped. */
-struct recover_stop {
-	uint32_t segment; /* index in `live` */
-	uint32_t block;
-	uint64_t later; /* an intact later record, 0: none */
-};
-
 /* ---- what a record says ---- */
 
-/* Notes that all from `first` on in earlier records is void. */
-static int recover_overwrite(struct wal *wal, uint64_t sequence, uint64_t first)
-{
-	struct log_overwrite *overwrites = wal->overwrites;
-
-	while (wal->overwrite_count > 0 &&
-	       overwrites[wal->overwrite_count - 1].first_index >= first)
-		wal->overwrite_count--;
-	if (wal->overwrite_count == LOG_OVERWRITES_MAX)
-		return log_where(wal, -E2BIG,
-				 "record %llu: the log's tail was overwritten "
-				 "too often without a snapshot",
-				 (unsigned long long)sequence);
-	overwrites[wal->overwrite_count].sequence = sequence;
-	overwrites[wal->overwrite_count].first_index = first;
-	wal->overwrite_count++;
-	return 0;
-}
-
-bool log_is_void(const struct wal *wal, const struct entry_header *entry)
-{
-	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
-
-	/*
-	 * A leader's snapshot was installed over a diverging tail: entries
-	 * behind it of an older term are what is left of that tail, since
-	 * terms never fall along a log (Raft, Log Matching).
-	 */
-	return entry->index > snapshot->index && entry->term < snapshot->term;
-}
-
-/* Takes in one entry: 0, -EBADMSG when it cannot follow, or an error. */
-static int recover_entry(struct wal *wal, const struct entry_header *entry,
-			 uint64_t sequence)
-{
-	uint64_t covered = wal->keeper.meta.snapshot.index;
-	int r = 0;
-
-	if (log_is_void(wal, entry))
-		return 0;
-	if (entry->index > wal->last_index + 1 && entry->index > covered + 1)
-		return -EBADMSG;
-	if (entry->index <= wal->last_index)
-		r = recover_overwrite(wal, sequence, entry->index);
-	wal->last_index = entry->index;
-	return r;
-}
-
-/* Takes in the record under the cursor: the same returns. */
-static int recover_record(struct wal *wal, struct log_cursor *cursor)
+/* Whether the record under the cursor holds what its header says. */
+static bool recover_is_sound(const struct log_cursor *cursor)
 {
 	const struct record_header *header = &cursor->header;
-	struct segment *segment = &wal->live[cursor->segment];
 	const uint8_t *payload = cursor->record + header->payload;
 	struct entry_header entry;
 	uint32_t at = 0;
@@ -100,137 +46,72 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 		r = entry_check(payload + at, header->payload_size - at,
 				&entry);
 		if (r < 0 || entry.index != header->first_index + i)
-			return -EBADMSG;
-		r = recover_entry(wal, &entry, header->sequence);
-		if (r < 0)
-			return r;
+			return false;
 		at += entry_size(entry.size);
 	}
-	if (at != header->payload_size)
+	return at == header->payload_size;
+}
+
+/* Takes in its entries: 0, -EBADMSG when they cannot follow, or an error. */
+static int recover_entries(struct wal *wal, const struct log_cursor *cursor)
+{
+	const struct record_header *header = &cursor->header;
+	const uint8_t *payload = cursor->record + header->payload;
+	uint64_t covered = wal->keeper.meta.snapshot.index;
+	struct log_mark mark = {.index = header->first_index};
+	struct entry_header entry;
+	uint32_t at = 0;
+
+	if (mark.index > wal->last_index + 1 && mark.index > covered + 1)
 		return -EBADMSG;
-	if (header->last_index > segment->last_index)
-		segment->last_index = header->last_index;
-	if (header->last_index > wal->keeper.meta.snapshot.index)
-		wal->log_bytes += (uint64_t)header->frame.own * DISK_BLOCK;
+	if (wal->index.mark_count == LOG_MARKS_MAX)
+		return log_where(wal, -E2BIG,
+				 "record %llu: the log's tail was overwritten "
+				 "too often without a snapshot",
+				 (unsigned long long)header->sequence);
+	mark.sequence = header->sequence;
+	mark.segment = header->segment;
+	mark.block = header->position;
+	log_index_record(wal, &mark);
+	for (; at < header->payload_size; at += entry_size(entry.size)) {
+		memcpy(&entry, payload + at, sizeof(entry));
+		log_index_term(wal, entry.index, entry.term);
+	}
+	wal->last_index = header->last_index;
+	return 0;
+}
+
+/* Takes in the record under the cursor: the same returns. */
+static int recover_record(struct wal *wal, struct log_cursor *cursor)
+{
+	const struct record_header *header = &cursor->header;
+	struct segment *segment = &wal->live[cursor->segment];
+	int r = 0;
+
+	if (!recover_is_sound(cursor))
+		return -EBADMSG;
+	/* A snapshot that was received took the place of all before it. */
+	if (header->entry_count > 0 &&
+	    header->sequence >= wal->keeper.meta.void_before) {
+		r = recover_entries(wal, cursor);
+		if (r < 0)
+			return r;
+		if (header->last_index > segment->last_index)
+			segment->last_index = header->last_index;
+		if (header->last_index > wal->keeper.meta.snapshot.index)
+			wal->log_bytes +=
+				(uint64_t)header->frame.own * DISK_BLOCK;
+	}
 	wal->hard.term = header->term;
 	wal->hard.vote = header->vote;
 	wal->hard.commit = header->commit;
 	return 0;
 }
 
-/* ---- zeros ---- */
-
-static int recover_zero(struct wal *wal, const struct segment *segment,
-			uint32_t from, uint32_t to)
-{
-	uint32_t most = wal->fill_size / DISK_BLOCK;
-	uint32_t count;
-	int r;
-
-	for (; from < to; from += count) {
-		count = to - from < most ? to - from : most;
-		r = disk_write_now(wal->disk, segment->file,
-				   (uint64_t)from * DISK_BLOCK, wal->zeros,
-				   count * DISK_BLOCK);
-		if (r < 0)
-			return log_where(wal, r,
-					 "segment-%08x at byte %llu: cannot be "
-					 "overwritten",
-					 segment->number,
-					 (unsigned long long)from * DISK_BLOCK);
-	}
-	return 0;
-}
-
-static uint32_t smaller_of(uint32_t a, uint32_t b)
-{
-	return a < b ? a : b;
-}
-
-/* The last segment in use becomes a spare. */
-static void recover_drop_last(struct wal *wal)
-{
-	assert(wal->live_count > 0);
-	log_pool_add(wal, &wal->live[--wal->live_count]);
-}
-
-static int recover_torn(struct wal *wal, const struct recover_stop *stop)
-{
-	struct segment *segment = &wal->live[stop->segment];
-	uint32_t from = stop->block == 1 ? 0 : stop->block;
-	uint32_t to = smaller_of(from + WAL_BLOCKS_LARGE + 1, segment->blocks);
-	struct log_cursor cursor = {.window_file = -1};
-	struct record_header header = {.frame = {.own = 1}};
-	const uint8_t *block;
-	int r;
-
-	block = scan_block(wal, &cursor, segment, stop->block);
-	if (!block || record_check_header(block, &header) < 0)
-		header.frame.own = 1;
-	wal->report->torn = true;
-	wal->report->torn_blocks = header.frame.own;
-	r = recover_zero(wal, segment, from, to);
-	if (r == 0 && from == 0)
-		recover_drop_last(wal);
-	return r;
-}
-
-/* Finds out what is given up from here on. */
-static void recover_count(struct wal *wal, const struct recover_stop *stop)
-{
-	struct record_header header;
-	uint64_t highest = wal->last_index;
-	uint64_t sequence = wal->next_sequence - 1;
-	uint32_t block = stop->block;
-	uint32_t i;
-
-	for (i = stop->segment; i < wal->live_count; i++, block = 1) {
-		while (block < wal->live[i].blocks &&
-		       scan_evidence(wal, &wal->live[i], block, sequence,
-				     &header)) {
-			if (header.last_index > highest)
-				highest = header.last_index;
-			sequence = header.sequence;
-			block = header.position + 1;
-		}
-	}
-	wal->report->dropped = highest - wal->last_index;
-	wal->next_sequence = sequence + 1;
-}
-
-static int recover_lose(struct wal *wal, const struct recover_stop *stop)
-{
-	uint64_t sequence = wal->next_sequence;
-	uint32_t from;
-	int r;
-
-	recover_count(wal, stop);
-	while (wal->live_count > stop->segment) {
-		from = 0;
-		if (wal->live_count == stop->segment + 1 && stop->block > 1)
-			from = stop->block;
-		r = recover_zero(wal, log_tail(wal), from,
-				 log_tail(wal)->blocks);
-		if (r < 0)
-			return r;
-		if (from > 0)
-			break;
-		recover_drop_last(wal);
-	}
-	if (wal->live_count > 0) {
-		wal->next_sequence = sequence;
-		return 0;
-	}
-	/* Not even a first record is left: sequences go on behind them all. */
-	if (wal->next_sequence <= wal->keeper.meta.durable_sequence)
-		wal->next_sequence = wal->keeper.meta.durable_sequence + 1;
-	return log_start_now(wal);
-}
-
 /* ---- the walk ---- */
 
 /* Says what is damaged, or goes on without it if that is accepted. */
-static int recover_damaged(struct wal *wal, const struct recover_stop *stop,
+static int recover_damaged(struct wal *wal, const struct log_stop *stop,
 			   const char *what)
 {
 	char later[48] = "";
@@ -244,18 +125,23 @@ static int recover_damaged(struct wal *wal, const struct recover_stop *stop,
 		number = wal->live[stop->segment].number;
 	r = log_where(
 		wal, WAL_EDAMAGED,
-		"segment-%08x at byte %llu: record %llu %s%s; keep a copy; "
-		"accept_tail_loss drops it and all after it",
-		number, (unsigned long long)stop->block * DISK_BLOCK,
-		(unsigned long long)wal->next_sequence, what, later);
-	return wal->options.accept_tail_loss ? recover_lose(wal, stop) : r;
+		"segment-%08x at byte %llu: record %llu %s%s; %s", number,
+		(unsigned long long)stop->block * DISK_BLOCK,
+		(unsigned long long)wal->next_sequence, what, later,
+		wal->options.tolerate_damage
+			? "it and all after it is to come from another member"
+			: "keep a copy; accept_tail_loss drops it and all "
+			  "after it");
+	if (wal->options.accept_tail_loss)
+		return log_cut_lost(wal, stop);
+	return wal->options.tolerate_damage ? log_repair_found(wal, stop) : r;
 }
 
-/* Segment `i` must follow the one before it without a gap. NULL: it does. */
-static const char *recover_disorder(const struct wal *wal, uint32_t i)
+/* Segment `i` must be `due` and go on where the log is. NULL: it does. */
+static const char *recover_disorder(const struct wal *wal, uint32_t i,
+				    uint64_t due)
 {
 	const struct segment *segment = &wal->live[i];
-	uint64_t due = wal->keeper.meta.first_segment + i;
 
 	if (segment->segment != due)
 		return "is missing: a segment of the log is not there";
@@ -274,6 +160,8 @@ static int recover_segment(struct wal *wal, struct log_cursor *cursor)
 	cursor->block = 1;
 	segment->used = 1;
 	for (;;) {
+		if (log_gap_at(wal, wal->next_sequence))
+			return SCAN_SKIPPED;
 		result = scan_record(wal, cursor, wal->next_sequence);
 		if (result != SCAN_VALID)
 			return result;
@@ -288,8 +176,7 @@ static int recover_segment(struct wal *wal, struct log_cursor *cursor)
 }
 
 /* The log stops at the last segment: 0 when that is its clean end. */
-static int recover_last(struct wal *wal, const struct recover_stop *stop,
-			int result)
+static int recover_last(struct wal *wal, struct log_stop *stop, int result)
 {
 	const struct meta *meta = &wal->keeper.meta;
 	bool durable = wal->next_sequence <= meta->durable_sequence;
@@ -298,6 +185,10 @@ static int recover_last(struct wal *wal, const struct recover_stop *stop,
 	bool failed = meta->failed_sequence == wal->next_sequence;
 
 	if (result == SCAN_END && stop->block > 1) {
+		if (wal->live[stop->segment].segment == wal->damage.cut_segment)
+			return recover_damaged(wal, stop,
+					       "may be missing, and others: "
+					       "the file was cut short");
 		if (durable)
 			return recover_damaged(wal, stop,
 					       "is missing, but was durable");
@@ -308,14 +199,16 @@ static int recover_last(struct wal *wal, const struct recover_stop *stop,
 	if (stop->segment == 0 && stop->block == 1)
 		return recover_damaged(wal, stop,
 				       "is bad, the first one of the log");
-	if (!rebooted && !failed)
+	if (!rebooted && !failed) {
+		stop->proof = wal->next_sequence;
 		return recover_damaged(wal, stop,
 				       "is bad, and the machine ran on since");
-	return recover_torn(wal, stop);
+	}
+	return log_cut_torn(wal, stop);
 }
 
 /* A segment was read to where it stops: 1 to go on with the next one. */
-static int recover_judge(struct wal *wal, struct recover_stop *stop, int result)
+static int recover_judge(struct wal *wal, struct log_stop *stop, int result)
 {
 	struct segment *segment = &wal->live[stop->segment];
 	bool last = stop->segment + 1 == wal->live_count;
@@ -341,10 +234,58 @@ static int recover_judge(struct wal *wal, struct recover_stop *stop, int result)
 	return recover_damaged(wal, stop, "is bad, in the middle of the log");
 }
 
+/*
+ * Records are missing here, which may have overwritten what is before them.
+ * If that ends before the snapshot, or has another entry at its index, nothing
+ * of it is what the snapshot was cut from.
+ */
+static void recover_break(struct wal *wal)
+{
+	const struct meta_snapshot *covered = &wal->keeper.meta.snapshot;
+	uint64_t term = log_index_term_of(wal, covered->index);
+
+	if (wal->last_index >= covered->index &&
+	    (term == 0 || term == covered->term))
+		return;
+	log_index_void(wal, 0);
+	wal->last_index = 0;
+}
+
+/*
+ * Passes over gaps, to the segment that the log went on in: 1; 0 when the log
+ * ends with a gap; or an error.
+ */
+static int recover_skip(struct wal *wal, struct log_cursor *cursor,
+			uint64_t *due)
+{
+	struct log_stop end = {.segment = wal->live_count, .block = 1};
+	const struct meta_gap *gap;
+	uint32_t i;
+
+	while ((gap = log_gap_at(wal, wal->next_sequence)))
+		wal->next_sequence = gap->resume;
+	if (!log_gap_ends(wal, wal->next_sequence))
+		return 1;
+	recover_break(wal);
+	for (i = cursor->segment; i < wal->live_count; i++) {
+		if (wal->live[i].first_sequence != wal->next_sequence)
+			continue;
+		cursor->segment = i;
+		*due = wal->live[i].segment;
+		scan_reset(cursor);
+		return 1;
+	}
+	if (wal->next_sequence <= wal->keeper.meta.durable_sequence)
+		return recover_damaged(wal, &end,
+				       "is missing, but was durable");
+	return 0;
+}
+
 static int recover_walk(struct wal *wal)
 {
 	struct log_cursor cursor = {.window_file = -1};
-	struct recover_stop stop = {.block = 1};
+	struct log_stop stop = {.block = 1};
+	uint64_t due = wal->keeper.meta.first_segment;
 	const char *disorder;
 	int r;
 
@@ -352,22 +293,29 @@ static int recover_walk(struct wal *wal)
 		return recover_damaged(
 			wal, &stop, "is missing with its segment, the first");
 	wal->next_sequence = wal->live[0].first_sequence;
-	for (; cursor.segment < wal->live_count; cursor.segment++) {
-		disorder = recover_disorder(wal, cursor.segment);
+	for (;;) {
+		r = recover_skip(wal, &cursor, &due);
+		if (r <= 0)
+			return r;
+		/* The last segment is always judged. */
+		assert(cursor.segment < wal->live_count);
+		disorder = recover_disorder(wal, cursor.segment, due);
 		if (disorder)
 			return recover_damaged(wal, &stop, disorder);
 		r = recover_segment(wal, &cursor);
 		if (r < 0)
 			return r;
+		if (r == SCAN_SKIPPED)
+			continue;
 		stop.segment = cursor.segment;
 		stop.block = wal->live[cursor.segment].used;
 		r = recover_judge(wal, &stop, r);
 		if (r <= 0)
 			return r;
 		scan_reset(&cursor);
+		cursor.segment++;
+		due++;
 	}
-	assert(false); /* the last segment is always judged */
-	return WAL_EDAMAGED;
 }
 
 /* What `meta` knows of the hard state, when the records know less. */
@@ -380,6 +328,11 @@ static void recover_hard(struct wal *wal)
 		hard->term = meta->term;
 		hard->vote = meta->vote;
 	}
+	/* A snapshot that was received may be named before the term is known. */
+	if (meta->snapshot.term > hard->term) {
+		hard->term = meta->snapshot.term;
+		hard->vote = 0;
+	}
 	if (meta->term == hard->term && hard->vote == 0)
 		hard->vote = meta->vote;
 	if (meta->commit > hard->commit)
@@ -389,26 +342,79 @@ static void recover_hard(struct wal *wal)
 		hard->commit = wal->last_index;
 }
 
+/* Whether the log fills the gap that a snapshot which is damaged leaves. */
+static bool recover_reaches(const struct wal *wal)
+{
+	const struct meta_snapshot *due = &wal->must_reach;
+
+	return due->index == 0 ||
+	       log_index_term_of(wal, due->index) == due->term;
+}
+
+/* Where the log ends, and what the hard state is at least. */
+static void recover_end(struct wal *wal)
+{
+	const struct meta_snapshot *covered = &wal->keeper.meta.snapshot;
+
+	if (wal->damage.found)
+		recover_break(wal);
+	if (wal->last_index < covered->index)
+		wal->last_index = covered->index;
+	if (wal->hard.commit < covered->index)
+		wal->hard.commit = covered->index;
+	recover_hard(wal);
+	wal->promised = wal->hard;
+	wal->durable_index = wal->last_index;
+	wal->durable_term = covered->term;
+	if (wal->last_index > covered->index)
+		wal->durable_term = log_index_term_of(wal, wal->last_index);
+}
+
+/* What was damaged once may be missing still. */
+static int recover_missing(struct wal *wal)
+{
+	struct meta *meta = &wal->keeper.meta;
+
+	log_repair_check(wal);
+	if (meta->damaged_last == 0 || wal->options.tolerate_damage)
+		return 0;
+	if (!wal->options.accept_tail_loss)
+		return log_where(wal, WAL_EDAMAGED,
+				 "meta: entries behind %llu that were damaged "
+				 "did not all come back from other members; "
+				 "accept_tail_loss goes on without them",
+				 (unsigned long long)wal->last_index);
+	meta->damaged_last = 0;
+	meta->damaged_term = 0;
+	return 0;
+}
+
 int log_recover(struct wal *wal)
 {
-	uint64_t covered = wal->keeper.meta.snapshot.index;
 	int r;
 
 	wal->durable_sequence = wal->keeper.meta.durable_sequence;
 	wal->next_sequence = wal->durable_sequence + 1;
 	r = recover_walk(wal);
+	/* The snapshot's fault was noted. */
+	if (r == 0 && !recover_reaches(wal))
+		r = wal->options.tolerate_damage ? log_repair_all(wal)
+						 : WAL_EDAMAGED;
 	if (r < 0)
 		return r;
-	if (wal->last_index < wal->must_reach)
-		return WAL_EDAMAGED; /* the snapshot's fault was noted */
-	if (wal->last_index < covered)
-		wal->last_index = covered;
-	if (wal->hard.commit < covered)
-		wal->hard.commit = covered;
-	recover_hard(wal);
+	recover_end(wal);
+	if (wal->damage.found)
+		return log_repair_open(wal);
+	r = recover_missing(wal);
+	if (r < 0)
+		return r;
 	wal->durable_sequence = wal->next_sequence - 1;
 	wal->durable_segment = log_tail(wal)->segment;
-	wal->replay_end = wal->next_sequence;
 	wal->keeper.meta.first_segment = wal->live[0].segment;
+	wal->fresh_segment = log_gap_ends(wal, wal->next_sequence);
+	log_gaps_trim(wal, wal->live[0].first_sequence, UINT64_MAX);
+	/* What comes next counts, even where a record was cut off. */
+	if (wal->keeper.meta.void_before > wal->next_sequence)
+		wal->keeper.meta.void_before = wal->next_sequence;
 	return log_keep_ready(wal);
 }

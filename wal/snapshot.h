@@ -90,6 +90,14 @@ static inline uint64_t snapshot_file_size(uint64_t image_size)
 	       (rest ? snapshot_chunk_size(rest) : 0) + DISK_BLOCK;
 }
 
+/* Bytes on disk of the chunk at `offset` of a file of `size` bytes. */
+static inline uint32_t snapshot_chunk_at(uint64_t size, uint64_t offset)
+{
+	uint64_t left = size - DISK_BLOCK - offset;
+
+	return left < WAL_CHUNK_SIZE ? (uint32_t)left : WAL_CHUNK_SIZE;
+}
+
 /* Each fills whole blocks; `header` ones need all fields but the frame. */
 void snapshot_seal_header(void *block, const struct snapshot_header *header,
 			  const void *head, uint32_t head_size);

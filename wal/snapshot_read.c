@@ -8,9 +8,9 @@
 #include <assert.h>
 
 /* Reads `size` bytes at `offset` into the staging area. */
-static int snapshot_fetch(struct wal *wal, uint64_t offset, uint32_t size)
+static int snapshot_load(struct wal *wal, uint64_t offset, uint32_t size)
 {
-	return disk_read_now(wal->disk, wal->snapshot_file, offset, wal->chunk,
+	return disk_read_now(wal->disk, wal->newest.file, offset, wal->chunk,
 			     size);
 }
 
@@ -27,21 +27,13 @@ static int snapshot_damaged(struct wal *wal, uint64_t index, uint64_t offset,
 			 name, (unsigned long long)offset, what);
 }
 
-static uint32_t snapshot_next_size(const struct meta_snapshot *named,
-				   uint64_t offset)
-{
-	uint64_t left = named->size - DISK_BLOCK - offset;
-
-	return left < WAL_CHUNK_SIZE ? (uint32_t)left : WAL_CHUNK_SIZE;
-}
-
 static int snapshot_verify_header(struct wal *wal,
 				  const struct meta_snapshot *named)
 {
 	struct snapshot_header header;
 	int r;
 
-	if (snapshot_fetch(wal, 0, DISK_BLOCK) < 0)
+	if (snapshot_load(wal, 0, DISK_BLOCK) < 0)
 		return snapshot_damaged(wal, named->index, 0, "unreadable");
 	r = snapshot_check_header(wal->chunk, &header);
 	if (r == WAL_EFUTURE)
@@ -53,6 +45,10 @@ static int snapshot_verify_header(struct wal *wal,
 		return log_where(wal, WAL_EFOREIGN,
 				 "snapshot at index %llu: of another cluster",
 				 (unsigned long long)named->index);
+	wal->newest.meta = *named;
+	wal->newest.head_size = header.frame.own;
+	memcpy(wal->newest.head, wal->chunk + SNAPSHOT_HEAD_AT,
+	       header.frame.own);
 	return 0;
 }
 
@@ -69,8 +65,8 @@ static int snapshot_verify_chunks(struct wal *wal,
 	uint32_t size;
 
 	for (; offset < end; offset += size, number++) {
-		size = snapshot_next_size(named, offset);
-		if (snapshot_fetch(wal, offset, size) < 0)
+		size = snapshot_chunk_at(named->size, offset);
+		if (snapshot_load(wal, offset, size) < 0)
 			return snapshot_damaged(wal, named->index, offset,
 						"unreadable");
 		if (snapshot_check_chunk(wal->chunk, size, &chunk) < 0 ||
@@ -93,7 +89,7 @@ static int snapshot_verify_footer(struct wal *wal,
 	XXH128_hash_t root = XXH3_128bits_digest(state);
 	struct snapshot_footer footer;
 
-	if (snapshot_fetch(wal, offset, DISK_BLOCK) < 0)
+	if (snapshot_load(wal, offset, DISK_BLOCK) < 0)
 		return snapshot_damaged(wal, named->index, offset,
 					"unreadable");
 	if (snapshot_check_footer(wal->chunk, &footer) < 0 ||
@@ -110,7 +106,7 @@ static int snapshot_verify_footer(struct wal *wal,
 
 static int snapshot_verify(struct wal *wal, const struct meta_snapshot *named)
 {
-	int64_t size = disk_size_now(wal->disk, wal->snapshot_file);
+	int64_t size = disk_size_now(wal->disk, wal->newest.file);
 	XXH3_state_t *root = &wal->snapshot.root;
 	uint64_t image = 0;
 	int r;
@@ -152,11 +148,11 @@ static int snapshot_try(struct wal *wal, const struct meta_snapshot *named)
 		return snapshot_damaged(wal, named->index, 0, "missing");
 	if (r < 0)
 		return log_where(wal, r, "%s: cannot be opened", name);
-	wal->snapshot_file = r;
+	wal->newest.file = r;
 	r = snapshot_verify(wal, named);
 	if (r < 0) {
-		disk_close_now(wal->disk, wal->snapshot_file);
-		wal->snapshot_file = -1;
+		disk_close_now(wal->disk, wal->newest.file);
+		wal->newest = (struct log_newest){.file = -1};
 	}
 	return r;
 }
@@ -192,11 +188,20 @@ int log_snapshot_recover(struct wal *wal)
 	r = snapshot_try(wal, &named);
 	if (r == WAL_EDAMAGED) {
 		/* recover_reaches() sees to it that the log fills the gap. */
-		wal->must_reach = named.index;
+		wal->must_reach = named;
 		meta->snapshot = meta->previous;
 		r = 0;
 		if (meta->snapshot.index > 0)
 			r = snapshot_try(wal, &meta->snapshot);
+		if (r == WAL_EDAMAGED && wal->options.tolerate_damage) {
+			meta->snapshot = (struct meta_snapshot){0};
+			r = 0;
+		}
+		/* One that cannot be read today may be there tomorrow. */
+		if (r == 0 && wal->options.tolerate_damage) {
+			meta->previous = (struct meta_snapshot){0};
+			return 0;
+		}
 	}
 	if (r < 0)
 		return r;
@@ -208,45 +213,38 @@ int log_snapshot_recover(struct wal *wal)
 int wal_snapshot_head(struct wal *wal, void *head, uint32_t room,
 		      uint32_t *ret_size)
 {
-	struct snapshot_header header;
-	int r;
+	const struct log_newest *newest = &wal->newest;
 
-	if (wal->snapshot_file < 0)
+	if (newest->file < 0)
 		return -ENOENT;
-	r = snapshot_fetch(wal, 0, DISK_BLOCK);
-	if (r < 0)
-		return r;
-	r = snapshot_check_header(wal->chunk, &header);
-	if (r < 0)
-		return r == -EBADMSG ? WAL_EDAMAGED : r;
-	if (header.frame.own > room)
+	if (newest->head_size > room)
 		return -E2BIG;
-	memcpy(head, wal->chunk + SNAPSHOT_HEAD_AT, header.frame.own);
-	*ret_size = header.frame.own;
+	memcpy(head, newest->head, newest->head_size);
+	*ret_size = newest->head_size;
 	return 0;
 }
 
 int wal_snapshot_read(struct wal *wal, const void **ret_piece,
 		      uint32_t *ret_size)
 {
-	const struct meta_snapshot *named = &wal->keeper.durable.snapshot;
-	uint64_t offset = DISK_BLOCK + wal->snapshot_chunk * WAL_CHUNK_SIZE;
+	const struct meta_snapshot *named = &wal->newest.meta;
+	uint64_t offset = DISK_BLOCK + wal->image_chunk * WAL_CHUNK_SIZE;
 	struct snapshot_chunk chunk;
 	uint32_t size;
 	int r;
 
-	if (wal->snapshot_file < 0)
+	if (wal->newest.file < 0)
 		return -ENOENT;
 	if (offset >= named->size - DISK_BLOCK)
 		return 0;
-	size = snapshot_next_size(named, offset);
-	r = snapshot_fetch(wal, offset, size);
+	size = snapshot_chunk_at(named->size, offset);
+	r = snapshot_load(wal, offset, size);
 	if (r < 0)
 		return r;
 	if (snapshot_check_chunk(wal->chunk, size, &chunk) < 0 ||
-	    chunk.number != wal->snapshot_chunk)
+	    chunk.number != wal->image_chunk)
 		return WAL_EDAMAGED;
-	wal->snapshot_chunk++;
+	wal->image_chunk++;
 	*ret_piece = wal->chunk + SNAPSHOT_CHUNK_HEADER;
 	*ret_size = chunk.frame.own;
 	return 1;

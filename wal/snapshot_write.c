@@ -15,21 +15,18 @@
 
 /* ---- the owner's side ---- */
 
-uint64_t wal_snapshot_index(const struct wal *wal)
-{
-	return wal->keeper.durable.snapshot.index;
-}
-
 bool wal_snapshot_due(const struct wal *wal)
 {
 	uint64_t after = wal->options.snapshot_after;
 
 	if (after < wal->keeper.durable.snapshot.size)
 		after = wal->keeper.durable.snapshot.size;
-	if (wal->failed || wal->pool.stalled ||
+	if (wal->failed || wal->damage.found || wal->pool.stalled ||
 	    wal->snapshot.state != SNAPSHOT_IDLE)
 		return false;
-	return wal->log_bytes - wal->log_bytes_before >= after;
+	/* An index that fills up is a log that cannot go on. */
+	return wal->log_bytes - wal->log_bytes_before >= after ||
+	       wal->index.mark_count > LOG_MARKS_MAX / 4 * 3;
 }
 
 int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
@@ -40,6 +37,8 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 
 	if (wal->failed)
 		return WAL_EFAILED;
+	if (wal->damage.found)
+		return -EAGAIN;
 	if (snapshot->state != SNAPSHOT_IDLE)
 		return -EBUSY;
 	if (index <= wal_snapshot_index(wal))
@@ -51,8 +50,13 @@ int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 	XXH3_128bits_reset(&snapshot->root);
 	XXH3_128bits_update(&snapshot->root, wal->chunk, DISK_BLOCK);
 	snapshot->meta = (struct meta_snapshot){.index = index, .term = term};
+	snapshot->head_size = head_size;
+	if (head_size > 0)
+		memcpy(snapshot->head, head, head_size);
 	snapshot->ended = false;
 	snapshot->aborted = false;
+	snapshot->renamed = false;
+	snapshot->judged = false;
 	snapshot->fill = 0;
 	snapshot->chunk_count = 0;
 	snapshot->image_size = 0;
@@ -101,7 +105,9 @@ bool wal_snapshot_active(const struct wal *wal)
 
 void wal_snapshot_abort(struct wal *wal)
 {
-	if (wal->snapshot.state != SNAPSHOT_IDLE)
+	/* Once `meta` is being told there is no way back. */
+	if (wal->snapshot.state != SNAPSHOT_IDLE &&
+	    wal->snapshot.meta.index != wal->keeper.meta.snapshot.index)
 		wal->snapshot.aborted = true;
 }
 
@@ -176,44 +182,6 @@ static bool snapshot_take(struct wal *wal)
 	return true;
 }
 
-/* Lets `meta` say something; true when the disk has it. */
-static bool snapshot_tell(struct wal *wal, const struct meta_snapshot *named,
-			  const struct meta_snapshot *previous)
-{
-	struct log_keeper *keeper = &wal->keeper;
-
-	if (keeper->durable.snapshot.index == named->index &&
-	    keeper->durable.previous.index == previous->index)
-		return true;
-	if (keeper->meta.snapshot.index != named->index ||
-	    keeper->meta.previous.index != previous->index) {
-		keeper->meta.snapshot = *named;
-		keeper->meta.previous = *previous;
-		keeper->dirty = true;
-	}
-	return false;
-}
-
-/* The two steps that are the keeper's to do. */
-static void snapshot_settle(struct wal *wal)
-{
-	static const struct meta_snapshot none = {0};
-	struct log_snapshot *snapshot = &wal->snapshot;
-	struct meta_snapshot before = wal->keeper.meta.snapshot;
-
-	if (before.index == snapshot->meta.index)
-		before = wal->keeper.meta.previous;
-	if (snapshot->state == SNAPSHOT_NAME &&
-	    snapshot_tell(wal, &snapshot->meta, &before)) {
-		wal->stats.snapshots++;
-		wal->log_bytes_before = snapshot->log_bytes;
-		snapshot->state = SNAPSHOT_CLOSE;
-	}
-	if (snapshot->state == SNAPSHOT_FORGET &&
-	    snapshot_tell(wal, &snapshot->meta, &none))
-		snapshot->state = SNAPSHOT_IDLE;
-}
-
 /* Prepares the operation of the present state; false: there is none. */
 static bool snapshot_prepare(struct wal *wal)
 {
@@ -225,7 +193,7 @@ static bool snapshot_prepare(struct wal *wal)
 	snapshot_name(op->name,
 		      old ? wal->keeper.durable.previous.index
 			  : snapshot->meta.index,
-		      old ? "" : ".tmp");
+		      old || snapshot->renamed ? "" : ".tmp");
 	snapshot_name(op->new_name, snapshot->meta.index, "");
 	switch (snapshot->state) {
 	case SNAPSHOT_CREATE:
@@ -264,10 +232,15 @@ void log_snapshot_work(struct wal *wal)
 
 	if (snapshot->busy || snapshot->state == SNAPSHOT_IDLE)
 		return;
-	if (snapshot->aborted && snapshot->state < SNAPSHOT_RENAME)
+	if (snapshot->aborted && snapshot->state <= SNAPSHOT_NAME)
 		snapshot->state = snapshot->file >= 0 ? SNAPSHOT_DROP_NAME
 						      : SNAPSHOT_IDLE;
-	snapshot_settle(wal);
+	log_snapshot_settle(wal);
+	if (snapshot->state == SNAPSHOT_CLOSE && snapshot->file < 0)
+		log_snapshot_closed(wal);
+	if (snapshot->state == SNAPSHOT_CLOSE &&
+	    log_fetch_reads(wal, snapshot->file))
+		return;
 	if (!snapshot_prepare(wal))
 		return;
 	snapshot->busy = true;
@@ -304,11 +277,12 @@ static void snapshot_advance(struct wal *wal)
 	case SNAPSHOT_CHUNK:
 		snapshot_next_chunk(wal);
 		break;
+	case SNAPSHOT_RENAME:
+		snapshot->renamed = true;
+		snapshot->state = SNAPSHOT_SYNC_FOLDER;
+		break;
 	case SNAPSHOT_CLOSE:
-		snapshot->file = -1;
-		snapshot->state = wal->keeper.durable.previous.index
-					  ? SNAPSHOT_DROP_OLD
-					  : SNAPSHOT_FORGET;
+		log_snapshot_closed(wal);
 		break;
 	case SNAPSHOT_DROP_FILE:
 		snapshot->file = -1;

@@ -12,6 +12,8 @@ struct log_sizes {
 	size_t zeros;
 	size_t chunk;
 	size_t window;
+	size_t marks;
+	size_t fetch;
 	size_t buffer;
 	size_t total;
 };
@@ -26,6 +28,11 @@ static size_t smaller(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
+static uint32_t log_fetch_count(const struct wal_options *options)
+{
+	return options->fetches ? options->fetches : WAL_FETCHES;
+}
+
 static void log_sizes(const struct wal_options *options,
 		      struct log_sizes *ret_sizes)
 {
@@ -36,11 +43,16 @@ static void log_sizes(const struct wal_options *options,
 	sizes.zeros = smaller(LOG_FILL_SIZE, segment);
 	sizes.chunk = whole_blocks(WAL_CHUNK_SIZE + LOG_ROOM_MIN);
 	sizes.window = smaller((size_t)LOG_WINDOW_BLOCKS * DISK_BLOCK, segment);
+	sizes.marks = whole_blocks(LOG_MARKS_MAX * sizeof(struct log_mark));
 	/* The segment's first block is the spare one of the buffer. */
 	sizes.buffer =
 		smaller((size_t)(WAL_BLOCKS_LARGE + 1) * DISK_BLOCK, segment);
+	sizes.fetch = smaller((size_t)WAL_BLOCKS_LARGE * DISK_BLOCK, segment);
+	if (sizes.fetch < WAL_CHUNK_SIZE)
+		sizes.fetch = WAL_CHUNK_SIZE;
 	sizes.total = sizes.wal + META_SIZE + 2 * DISK_BLOCK + sizes.zeros +
-		      sizes.chunk + sizes.window +
+		      sizes.chunk + sizes.window + sizes.marks +
+		      sizes.fetch * log_fetch_count(options) +
 		      sizes.buffer * options->buffers;
 	*ret_sizes = sizes;
 }
@@ -60,7 +72,8 @@ static bool log_options_valid(const struct wal_options *options)
 	       options->segment_size <= WAL_SEGMENT_SIZE &&
 	       options->buffers >= 1 && options->buffers <= WAL_BUFFERS_MAX &&
 	       options->spares_min >= 1 &&
-	       options->spares_min <= LOG_SPARES_MAX && options->member > 0;
+	       options->spares_min <= LOG_SPARES_MAX &&
+	       options->fetches <= WAL_FETCHES && options->member > 0;
 }
 
 static uint8_t *log_take(uint8_t **memory, size_t size)
@@ -77,6 +90,7 @@ static struct wal *log_layout(const struct wal_options *options, void *memory)
 	uint8_t *next = memory;
 	struct log_sizes sizes;
 	struct wal *wal;
+	uint32_t i;
 
 	log_sizes(options, &sizes);
 	wal = (struct wal *)(void *)log_take(&next, sizes.wal);
@@ -87,15 +101,21 @@ static struct wal *log_layout(const struct wal_options *options, void *memory)
 	wal->zeros = log_take(&next, sizes.zeros);
 	wal->chunk = log_take(&next, sizes.chunk);
 	wal->window = log_take(&next, sizes.window);
+	wal->index.marks =
+		(struct log_mark *)(void *)log_take(&next, sizes.marks);
+	wal->fetch_count = log_fetch_count(options);
+	for (i = 0; i < wal->fetch_count; i++)
+		wal->fetches[i].memory = log_take(&next, sizes.fetch);
 	wal->buffer_memory = log_take(&next, sizes.buffer * options->buffers);
 	assert((size_t)(next - (uint8_t *)memory) == sizes.total);
 	memset(wal->zeros, 0, sizes.zeros);
 	wal->fill_size = (uint32_t)sizes.zeros;
 	wal->window_blocks = (uint32_t)(sizes.window / DISK_BLOCK);
 	wal->buffer_size = (uint32_t)sizes.buffer;
+	wal->fetch_size = (uint32_t)sizes.fetch;
 	wal->pool.wanted = options->spares_min;
 	wal->meta_file = -1;
-	wal->snapshot_file = -1;
+	wal->newest.file = -1;
 	wal->snapshot.file = -1;
 	wal->cursor.window_file = -1;
 	return wal;
@@ -143,8 +163,8 @@ static void log_close_files(struct wal *wal)
 		disk_close_now(wal->disk, wal->spares[i].file);
 	if (wal->pool.state != POOL_IDLE && wal->pool.segment.file >= 0)
 		disk_close_now(wal->disk, wal->pool.segment.file);
-	if (wal->snapshot_file >= 0)
-		disk_close_now(wal->disk, wal->snapshot_file);
+	if (wal->newest.file >= 0)
+		disk_close_now(wal->disk, wal->newest.file);
 	if (wal->snapshot.file >= 0)
 		disk_close_now(wal->disk, wal->snapshot.file);
 	/* `meta` last: it arbitrates. */
@@ -155,8 +175,9 @@ static void log_close_files(struct wal *wal)
 /* What was recovered, in the words of the report. */
 static void log_report(struct wal *wal)
 {
-	const struct meta_snapshot *snapshot = &wal->keeper.meta.snapshot;
+	const struct meta_snapshot *snapshot = &wal->newest.meta;
 	struct wal_report *report = wal->report;
+	struct wal_damage damage;
 
 	report->hard = wal->hard;
 	report->snapshot_index = snapshot->index;
@@ -164,6 +185,11 @@ static void log_report(struct wal *wal)
 	report->last_index = wal->last_index;
 	if (wal->last_index > snapshot->index)
 		report->first_index = snapshot->index + 1;
+	report->damaged = wal_damaged(wal, &damage);
+	if (!report->damaged)
+		return;
+	report->damaged_first = damage.first;
+	report->damaged_last = damage.last;
 }
 
 static int log_open(struct wal *wal)
@@ -200,7 +226,8 @@ int wal_open(struct wal **ret_wal, struct disk *disk,
 	memset(ret_report, 0, sizeof(*ret_report));
 	if (!log_options_valid(options)) {
 		text_format(ret_report->where, WAL_WHERE_MAX,
-			    "options: segment size, buffers, spares or member");
+			    "options: segment size, buffers, spares, "
+			    "fetches or member");
 		return -EINVAL;
 	}
 	wal = log_layout(options, memory);
@@ -236,12 +263,12 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 			log_pool_done(wal);
 		else if (op == &wal->snapshot.op)
 			log_snapshot_done(wal);
+		else if (log_fetch_owns(wal, op))
+			log_fetch_done(wal, op);
 		else
 			log_record_done(wal);
-		if (op == &wal->record.op && !wal->failed) {
-			*ret_done = wal->record.done;
+		if (log_record_finish(wal, ret_done))
 			return 1;
-		}
 	}
 	if (!wal->failed)
 		return 0;
@@ -259,6 +286,12 @@ void wal_work(struct wal *wal)
 	}
 	log_keep_work(wal);
 	disk_flush(wal->disk);
+}
+
+void wal_clock(struct wal *wal, uint64_t now_ns)
+{
+	if (now_ns > wal->now_ns)
+		wal->now_ns = now_ns;
 }
 
 void wal_tick(struct wal *wal)
@@ -291,5 +324,8 @@ void wal_stats(const struct wal *wal, struct wal_stats *ret_stats)
 	stats.segments = wal->live_count;
 	stats.spares = wal->spare_count;
 	stats.failed = wal->failed;
+	stats.stall_ns = wal_stall_ns(wal, wal->now_ns);
+	if (stats.stall_max_ns < stats.stall_ns)
+		stats.stall_max_ns = stats.stall_ns;
 	*ret_stats = stats;
 }

@@ -29,8 +29,10 @@ enum wal_limits {
 	WAL_BLOCKS_LARGE = 576, /* payload from byte 2,560 */
 	WAL_BUFFERS_MAX = 64,
 	WAL_CHUNK_SIZE = 1 << 20, /* of a snapshot file */
+	WAL_FETCHES = 8, /* reads under way for members that lag */
 	WAL_HEAD_MAX = 3072, /* bytes of a snapshot's opaque head */
 	WAL_WHERE_MAX = 256,
+	WAL_SEAL_NS = 10 * 1000 * 1000, /* of quiet before the end is sealed */
 };
 
 enum wal_error {
@@ -50,15 +52,18 @@ struct wal_options {
 	uint32_t segment_size; /* WAL_SEGMENT_SIZE, less in tests */
 	uint32_t spares_min; /* fresh segments kept ready, at least 1 */
 	uint32_t buffers; /* record buffers of the large kind */
+	uint32_t fetches; /* reads at once, 0: WAL_FETCHES, the most */
 	uint64_t snapshot_after; /* bytes of log that make one due */
 	bool accept_tail_loss; /* go on past damage, at one's own risk */
+	bool tolerate_damage; /* other members have it: see wal_repair() */
 	bool create; /* false: an empty folder is an error */
 };
 
 /*
  * What recovery found; `where` names file and offset for a person. With a
  * result of 0 a `where` that is not empty tells what was found damaged and
- * was done without: a snapshot, or what accept_tail_loss gave up.
+ * was done without: a snapshot, or what accept_tail_loss or tolerate_damage
+ * passed over.
  */
 struct wal_report {
 	bool fresh; /* the folder was empty */
@@ -66,6 +71,9 @@ struct wal_report {
 	bool waited; /* a dead owner's writes were waited for */
 	uint64_t torn_blocks;
 	uint64_t dropped; /* entries given up with accept_tail_loss */
+	bool damaged; /* see wal_damaged() */
+	uint64_t damaged_first;
+	uint64_t damaged_last;
 	struct raft_hard_state hard;
 	uint64_t snapshot_index; /* 0: none */
 	uint64_t snapshot_term;
@@ -130,14 +138,16 @@ struct wal_buffer {
  * kind's room gives the large kind. NULL: none is free now.
  */
 struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint);
+uint32_t wal_buffers_free(const struct wal *wal);
 void wal_buffer_hold(struct wal *wal, struct wal_buffer *buffer);
 void wal_buffer_release(struct wal *wal, struct wal_buffer *buffer);
 
 /* ---- in the loop ---- */
 
 /*
- * A record can be taken now: none is in flight, and there is a place for one
- * of any size. wal_append() itself gives -ENOSPC only where this is false.
+ * A record can be taken now: none is in flight, no snapshot is just taking the
+ * log's place, no damage waits for wal_repair(), and there is room for a record of any size. wal_append() itself
+ * gives -ENOSPC only where this is false.
  */
 bool wal_can_append(const struct wal *wal);
 
@@ -171,6 +181,21 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 void wal_work(struct wal *wal);
 
 /*
+ * Tells the time (CLOCK_MONOTONIC): call in each turn, before all else.
+ * wal_next_ns(): when wal_work() has something to do that no completion
+ * announces, UINT64_MAX: it has not. After some quiet it seals the end of the
+ * log, so that the loss of the last record is damage and not an end.
+ */
+void wal_clock(struct wal *wal, uint64_t now_ns);
+uint64_t wal_next_ns(const struct wal *wal);
+
+/*
+ * For how long the record in flight has been outstanding at `now_ns`, counted
+ * from the time that was told before its wal_append(); 0: none is in flight.
+ */
+uint64_t wal_stall_ns(const struct wal *wal, uint64_t now_ns);
+
+/*
  * Time passes: call about ten times a second. After some calls the log tries
  * again to make spare segments on a disk that was full.
  */
@@ -192,12 +217,16 @@ bool wal_snapshot_due(const struct wal *wal);
  * is copied. The image follows in pieces: wal_snapshot_room() lends room of
  * the next chunk (NULL: the disk is behind, ask in a later turn), and
  * wal_snapshot_put() hands in `size` bytes of it. wal_snapshot_end() says
- * that this was all. One at a time; abort drops a begun one. The pieces are a
- * stream: room is lent for at least 64 KiB, any part of it may be used, and
+ * that this was all. One at a time; abort drops a begun one, unless it is just
+ * being named: then it comes to be in spite of it. The pieces are a stream: room is lent for at least 64 KiB, any part of it may be used, and
  * what is read back later is cut elsewhere.
  *
  * A snapshot that was received is written the same way, and must be named
- * (wal_snapshot_index()) before an entry behind it is appended.
+ * (wal_snapshot_index()) before an entry behind it is appended. Where the log
+ * has an entry of the snapshot's term at its index, the log goes on behind it.
+ * Where it ends before, or has an entry of another term there, nothing that
+ * was appended until then counts any more once the snapshot is named: the log
+ * ends with the snapshot, and the next entry is the one at index + 1.
  */
 int wal_snapshot_begin(struct wal *wal, uint64_t index, uint64_t term,
 		       const void *head, uint32_t head_size)
@@ -221,10 +250,103 @@ bool wal_snapshot_active(const struct wal *wal);
  */
 uint64_t wal_snapshot_index(const struct wal *wal);
 
+/* ---- reading back, in the loop ---- */
+
+/*
+ * What lies on the disk and not in memory any more, for a member that lags.
+ * A few reads may be under way at once (wal_options.fetches), each in memory
+ * of its own. Content is checked as recovery checks it.
+ *
+ * wal_fetch_entries(): entries from `index` on, as many whole ones as one read
+ * brings, at least one. wal_fetch_chunk(): chunk `chunk` (from 0) of the
+ * snapshot at `index`, as its file is cut: WAL_CHUNK_SIZE bytes less a small
+ * header, and what is left in the last. Both give a ticket (≥ 0), or -EAGAIN
+ * (all are busy, or the entry is just being written), -ENOENT (the log does
+ * not hold it, or not any more), WAL_EFAILED.
+ */
+int wal_fetch_entries(struct wal *wal, uint64_t index)
+	__attribute__((warn_unused_result));
+int wal_fetch_chunk(struct wal *wal, uint64_t index, uint64_t chunk)
+	__attribute__((warn_unused_result));
+
+struct wal_fetched {
+	uint64_t first_index; /* entries */
+	uint64_t last_index;
+	uint64_t chunk; /* or a chunk */
+	bool last_chunk;
+	const uint8_t *bytes; /* whole entries back to back, or the chunk */
+	uint32_t size;
+};
+
+/*
+ * -EINPROGRESS; 0 and the bytes, lent until wal_fetch_end(); or an error (-EIO,
+ * WAL_EDAMAGED, -ENOENT: it went meanwhile, or was overwritten). wal_reap()
+ * moves it on. wal_fetch_end() gives the ticket back, whether the read is over
+ * or not.
+ */
+int wal_fetched(struct wal *wal, int ticket, struct wal_fetched *ret_fetched)
+	__attribute__((warn_unused_result));
+void wal_fetch_end(struct wal *wal, int ticket);
+
+/*
+ * The newest snapshot that is named, for sending: its index (0: none), term,
+ * how many chunks it has (0: its image is empty), and its head, lent until the
+ * next wal_work().
+ */
+uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
+			     uint64_t *ret_chunks, const void **ret_head,
+			     uint32_t *ret_head_size);
+
+/* ---- repair ---- */
+
+/*
+ * With tolerate_damage, for a member whose entries the others have too, damage
+ * of what was acknowledged does not end the start. The log is opened with what
+ * is before it, and is damaged until the rest has come back. For as long the
+ * member must neither vote nor lead: it may have acknowledged, to a leader who
+ * counted on it, what it does not hold any more. (That is for the owner to
+ * heed; it may answer a leader's appends as ever.)
+ *
+ * wal_damaged(): true, and what may be missing: entries from `first`, the one
+ * behind the last that is durable, to `last` (UINT64_MAX: nobody knows), of
+ * terms up to `term`. Entries behind the damage that are intact are part of
+ * the range. What is before `first` is intact, but where `term` is later than
+ * the last entry's it may have been overwritten by what is lost.
+ *
+ * 1. At first nothing on the disk is given up: what cannot be read today may
+ *    be there at the next start. wal_can_append() is false, and no snapshot
+ *    can be begun.
+ * 2. When the owner knows a leader, elected by a majority without this member,
+ *    it calls wal_repair(). That is noted durably; then wal_can_append() is
+ *    true again, and the leader's entries are appended as any others, or its
+ *    snapshot is received.
+ * 3. The log is whole when it ends with an entry (or a snapshot) of a later
+ *    term than `term`, or of `term` itself and not before `last`. wal_damaged()
+ *    is false from then on. Where `last` is UINT64_MAX or too high, because
+ *    what was behind the damage cannot be read or was never committed, the
+ *    owner says what it learns: wal_damage_ends() with the index of the last
+ *    entry that the leader of `term` had when this member came back, or what a
+ *    majority that compared its tails agreed on.
+ *
+ * A crash in between finds it damaged again, with what has come back. Votes of
+ * the member in terms up to `term` may be lost: it votes in none of them.
+ */
+struct wal_damage {
+	uint64_t first;
+	uint64_t last;
+	uint64_t term;
+};
+
+bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage);
+void wal_repair(struct wal *wal);
+void wal_damage_ends(struct wal *wal, uint64_t last);
+
 struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
 	uint64_t snapshots;
 	uint32_t segments, spares;
+	uint64_t stall_ns; /* see wal_stall_ns(), at the time last told */
+	uint64_t stall_max_ns; /* the most that a record ever took */
 	bool failed; /* see wal_reap() */
 	bool no_space; /* the pool cannot be refilled: refuse writes */
 };

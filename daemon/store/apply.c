@@ -79,6 +79,11 @@ static int execute(struct store *store, const struct op *op, uint32_t *budget,
 	case OP_COMPACT:
 		ret_result->status = compact_to(store, op->head.argument);
 		return 0;
+	case OP_MEMBER:
+		ret_result->status = store->apply.refused
+					     ? store->apply.refused
+					     : roster_apply(store, key);
+		return 0;
 	default:
 		ret_result->status = setting_apply(store, key, value);
 		return 0;
@@ -144,6 +149,11 @@ static int run(struct store *store, const struct op *op, uint32_t *budget,
 	return 0;
 }
 
+static bool is_conf_kind(uint32_t kind)
+{
+	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
+}
+
 /* Whether an entry of this kind may hold an operation of that type. */
 static bool kind_holds(uint32_t kind, uint8_t type)
 {
@@ -151,7 +161,9 @@ static bool kind_holds(uint32_t kind, uint8_t type)
 		return type == OP_SETTING;
 	if (kind == ENTRY_COMPACTION)
 		return type == OP_COMPACT;
-	return kind == ENTRY_NORMAL;
+	if (is_conf_kind(kind))
+		return type == OP_MEMBER;
+	return kind == ENTRY_NORMAL && type != OP_MEMBER;
 }
 
 /* The next operation of the entry: 1 when it is in the middle. */
@@ -210,6 +222,23 @@ static bool is_session_kind(uint32_t kind)
 	return kind >= ENTRY_SESSION_RESUME && kind <= ENTRY_SESSION_DROP;
 }
 
+/* The operation stands behind the changes. */
+static void begin_conf(struct apply *apply)
+{
+	if (apply->size == 0 ||
+	    raft_conf_decode(apply->kind, apply->payload, apply->size,
+			     &apply->changes) != 0)
+		return;
+	apply->position = (uint32_t)raft_conf_size(apply->changes.count);
+	apply->op_count = 1;
+}
+
+void store_apply_refuse(struct store *store, int32_t status)
+{
+	assert(store->apply.active && store->apply.op_next == 0);
+	store->apply.refused = status;
+}
+
 void store_apply_begin(struct store *store, const struct raft_entry *entry)
 {
 	struct apply *apply = &store->apply;
@@ -237,6 +266,9 @@ void store_apply_begin(struct store *store, const struct raft_entry *entry)
 		 entry->kind == ENTRY_COMPACTION ||
 		 is_session_kind(entry->kind))
 		apply->op_count = 1;
+	apply->refused = 0;
+	if (is_conf_kind(entry->kind))
+		begin_conf(apply);
 }
 
 int store_apply(struct store *store, uint32_t budget)

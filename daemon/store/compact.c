@@ -162,7 +162,7 @@ int store_compact(struct store *store, uint32_t budget)
 		sweep(store, entry.version);
 	}
 	/* Shadows that a broken image left behind. */
-	if (store->image.phase != IMAGE_SESSIONS &&
+	if (!image_awaits_sessions(&store->image) &&
 	    !session_drop_shadows(store, &budget))
 		return 1;
 	return 0;

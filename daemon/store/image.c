@@ -52,7 +52,8 @@ void store_image_begin(struct store *store)
 			store->setting_records[i].mod_revision,
 			store->setting_records[i].version,
 		};
-	image->phase = IMAGE_SESSIONS;
+	image->phase = IMAGE_MEMBERS;
+	image->roster = store->roster;
 	image->stamp = ++store->stamp;
 	image->compacted = store->compacted;
 	image->revision = store->revision;
@@ -261,9 +262,27 @@ static void compose_end(struct store *store)
 	image->phase = IMAGE_DONE;
 }
 
+static void compose_member(struct image *image)
+{
+	struct image_member record = {
+		.size = sizeof(record),
+		.type = IMAGE_TYPE_MEMBER,
+	};
+
+	if (image->member == image->roster.count) {
+		image->phase = IMAGE_SESSIONS;
+		return;
+	}
+	record.member = image->roster.members[image->member++];
+	set_record(image, &record, sizeof(record));
+}
+
 static void compose(struct store *store, uint32_t *budget)
 {
 	switch (store->image.phase) {
+	case IMAGE_MEMBERS:
+		compose_member(&store->image);
+		return;
 	case IMAGE_SESSIONS:
 		compose_session(store);
 		return;

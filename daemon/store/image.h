@@ -8,10 +8,10 @@
  *
  * They come in this order:
  *
- * HEAD (248 bytes), once:
+ * HEAD (272 bytes), once:
  *   8  u64  magic           IMAGE_MAGIC
  *  16  u32  format          STORE_FORMAT
- *  20  u32  settings        how many: 7
+ *  20  u32  settings        how many: 8
  *  24  u64  applied         index of the last entry in it
  *  32  u64  revision
  *  40  u64  compacted
@@ -20,6 +20,11 @@
  *  64  u64  hash            the state hash: low, then high
  *  80  {u64 value, u64 mod_revision, u64 version} for each setting, in the
  *      order of their names
+ *
+ * MEMBER (152 bytes), in the order of ids, those that were removed too:
+ *   8  u64  id
+ *  16  u64  removed_index   0: it is a member
+ *  24  u8[128] address      zeros behind it
  *
  * SESSION (88 bytes), in the order of ids, tombstones too:
  *   8  u8[16] id
@@ -74,6 +79,7 @@ enum image_type {
 	IMAGE_TYPE_BASE = 4,
 	IMAGE_TYPE_LOG = 5,
 	IMAGE_TYPE_END = 6,
+	IMAGE_TYPE_MEMBER = 7,
 };
 
 struct image_setting {
@@ -95,6 +101,12 @@ struct image_head {
 	uint64_t logical_bytes;
 	struct store_hash hash;
 	struct image_setting settings[SETTING_COUNT];
+};
+
+struct image_member {
+	uint32_t size;
+	uint32_t type;
+	struct store_member member;
 };
 
 struct image_session {
@@ -139,7 +151,8 @@ struct image_end {
 	struct store_hash digest;
 };
 
-_Static_assert(sizeof(struct image_head) == 248, "image");
+_Static_assert(sizeof(struct image_head) == 272, "image");
+_Static_assert(sizeof(struct image_member) == 152, "image");
 _Static_assert(sizeof(struct image_session) == 88, "image");
 _Static_assert(sizeof(struct image_result) == 40, "image");
 _Static_assert(sizeof(struct image_version) == 48, "image");

@@ -21,6 +21,8 @@ static uint32_t fixed_size(uint32_t type)
 	switch (type) {
 	case IMAGE_TYPE_HEAD:
 		return sizeof(struct image_head);
+	case IMAGE_TYPE_MEMBER:
+		return sizeof(struct image_member);
 	case IMAGE_TYPE_SESSION:
 		return sizeof(struct image_session);
 	case IMAGE_TYPE_RESULT:
@@ -89,10 +91,18 @@ static int take_record(struct store *store)
 			hash_more(load->digest, load->stage, fixed_size(type));
 		load->records++;
 	}
+	load->member_due = type == IMAGE_TYPE_HEAD ||
+			   (type == IMAGE_TYPE_MEMBER && load->member_due);
 	switch (type) {
 	case IMAGE_TYPE_HEAD:
 		error = load_head(store, load->stage);
 		break;
+	case IMAGE_TYPE_MEMBER:
+		/* They stand between the head and all else. */
+		error = load->member_due ? load_member(store, load->stage)
+					 : -EBADMSG;
+		load->stage_size = 0;
+		return error;
 	case IMAGE_TYPE_SESSION:
 		error = load_session(store, load->stage);
 		break;

@@ -15,6 +15,7 @@ enum load_limits {
 struct load {
 	bool broken;
 	bool ended;
+	bool member_due; /* members may follow */
 	bool in_body; /* behind a version's key */
 	uint32_t phase; /* type of the last record, 0: none yet */
 	uint32_t stage_size;
@@ -33,6 +34,8 @@ struct load {
 
 /* All return 0, or -EBADMSG; load_head() also -EINVAL, see store_load(). */
 int load_head(struct store *store, const uint8_t *stage)
+	__attribute__((warn_unused_result));
+int load_member(struct store *store, const uint8_t *stage)
 	__attribute__((warn_unused_result));
 int load_session(struct store *store, const uint8_t *stage)
 	__attribute__((warn_unused_result));

@@ -47,6 +47,14 @@ int load_head(struct store *store, const uint8_t *stage)
 	return 0;
 }
 
+int load_member(struct store *store, const uint8_t *stage)
+{
+	struct image_member record;
+
+	memcpy(&record, stage, sizeof(record));
+	return roster_load(store, &record.member) ? 0 : -EBADMSG;
+}
+
 int load_session(struct store *store, const uint8_t *stage)
 {
 	struct load *load = &store->load;

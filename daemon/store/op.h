@@ -24,6 +24,10 @@
  * ENTRY_SETTING: an operation of type OP_SETTING whose key is the name.
  * ENTRY_COMPACTION: an operation of type OP_COMPACT (argument: revision);
  * proposed by a client, or by the leader itself with session all zero.
+ * ENTRY_CONF_V1, ENTRY_CONF_V2: the changes (raft/conf.h), then one operation
+ * of type OP_MEMBER: its key holds for each change, in order, u8 size and
+ * that many bytes of the member's address (none: as it was). Without payload
+ * the entry leaves a joint configuration. Session all zero: the leader's own.
  * ENTRY_EMPTY, ENTRY_SNAPSHOT_CUT: no payload.
  *
  * A client's OP_SETTING and OP_COMPACT travel in ENTRY_NORMAL like any other
@@ -49,7 +53,8 @@ enum op_type {
 	OP_CAS = 3,
 	OP_COMPACT = 4,
 	OP_SETTING = 5,
-	OP_TYPE_MAX = 5,
+	OP_MEMBER = 6, /* in the entries of kind CONF alone */
+	OP_TYPE_MAX = 6,
 };
 
 enum op_flags {

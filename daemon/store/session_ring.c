@@ -153,7 +153,7 @@ static bool needs_shadow(const struct store *store,
 	const struct image *image = &store->image;
 	int order;
 
-	if (image->phase != IMAGE_SESSIONS || session->stamp == image->stamp)
+	if (!image_awaits_sessions(image) || session->stamp == image->stamp)
 		return false;
 	if (!image->any_session)
 		return true;

@@ -14,6 +14,8 @@ struct setting_kind {
 #define SETTING_TEN_YEARS     (3653 * (uint64_t)86400000)
 
 static const struct setting_kind kinds[SETTING_COUNT] = {
+	{"cluster_version", SETTING_OFFSET(cluster_version), 1,
+	 STORE_CLUSTER_VERSION},
 	{"lease_reads", SETTING_OFFSET(lease_reads), 0, 1},
 	{"quota_bytes", SETTING_OFFSET(quota_bytes), BOUNDS_QUOTA_MIN,
 	 (uint64_t)1 << 42},
@@ -94,6 +96,9 @@ int setting_apply(struct store *store, struct key name, struct key value)
 	if (id == SETTING_COUNT)
 		return CONCLAVE_ENOTFOUND;
 	if (id == SETTING_STORE_ADDRESS_BYTES || !parse(value, &number))
+		return CONCLAVE_EBADREQ;
+	/* What was written by a newer one must still be understood. */
+	if (id == SETTING_CLUSTER_VERSION && number < settings.cluster_version)
 		return CONCLAVE_EBADREQ;
 	setting_put(&settings, id, number);
 	if (!setting_are_valid(&settings))

@@ -9,7 +9,8 @@
 #include "daemon/store/version.h"
 
 enum setting_id {
-	SETTING_LEASE_READS = 0, /* in the order of their names */
+	SETTING_CLUSTER_VERSION = 0, /* in the order of their names */
+	SETTING_LEASE_READS,
 	SETTING_QUOTA_BYTES,
 	SETTING_RETENTION_MS,
 	SETTING_SESSION_EXPIRY_MS,

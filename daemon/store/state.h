@@ -10,6 +10,7 @@
 #include "daemon/store/hash.h"
 #include "daemon/store/load.h"
 #include "daemon/store/revlog.h"
+#include "daemon/store/roster.h"
 #include "daemon/store/session.h"
 #include "daemon/store/setting.h"
 #include "daemon/store/store.h"
@@ -17,7 +18,7 @@
 
 enum state_limits {
 	STATE_PINS = 64, /* reads in slices at a time that compaction spares */
-	IMAGE_RECORD_MAX = 256, /* without key and value */
+	IMAGE_RECORD_MAX = 288, /* without key and value */
 };
 
 /* An operation, decoded: the numbers are copies, the bytes are borrowed. */
@@ -39,6 +40,8 @@ struct apply {
 	uint32_t op_next;
 	uint32_t op_warm; /* the first one that is not in the cache yet */
 	uint64_t index;
+	int32_t refused; /* a change of members: with this */
+	struct raft_conf_changes changes; /* of it */
 	const uint8_t *payload; /* lent; this process's, never followed else */
 	uint64_t deleted; /* keys, by the running delete */
 	uint32_t resume_size;
@@ -52,6 +55,7 @@ struct pin {
 
 enum image_phase {
 	IMAGE_NONE = 0,
+	IMAGE_MEMBERS,
 	IMAGE_SESSIONS,
 	IMAGE_BASE,
 	IMAGE_LOG,
@@ -75,6 +79,8 @@ struct image {
 	uint64_t position; /* in the revision log */
 	uint64_t chain; /* version at which a search was left; 0 */
 	uint64_t records;
+	uint32_t member; /* the next one */
+	struct roster roster; /* as it was */
 	uint64_t sequence; /* of the session's results: the next one */
 	struct store_hash digest;
 	bool in_session; /* its results are being written */
@@ -93,6 +99,8 @@ struct store {
 	struct revlog log;
 	struct store_settings settings;
 	struct setting_record setting_records[SETTING_COUNT];
+	struct roster roster;
+	struct roster roster_next; /* while a change of it is tried */
 
 	uint64_t applied;
 	uint64_t revision; /* the newest that is visible */
@@ -125,6 +133,12 @@ struct store {
 	struct image image;
 	struct load load;
 };
+
+/* Sessions are still to be written: what touches one leaves its shadow. */
+static inline bool image_awaits_sessions(const struct image *image)
+{
+	return image->phase == IMAGE_MEMBERS || image->phase == IMAGE_SESSIONS;
+}
 
 /* Takes units from a budget; false when there is none left. */
 static inline bool budget_spend(uint32_t *budget, uint32_t units)

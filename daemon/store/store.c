@@ -33,8 +33,11 @@ int store_init(struct store **ret_store, void *base, uint64_t size,
 	uint64_t end = 0, results, ring, table;
 	uint32_t sessions = bounds_sessions_table(size), i;
 
-	if (!setting_are_valid(settings) ||
-	    settings->store_address_bytes != size)
+	struct store_settings born = *settings;
+
+	if (!born.cluster_version)
+		born.cluster_version = 1;
+	if (!setting_are_valid(&born) || born.store_address_bytes != size)
 		return -EINVAL;
 	(void)set_aside(&end, sizeof(*store)); /* at 0 */
 	results =
@@ -42,7 +45,7 @@ int store_init(struct store **ret_store, void *base, uint64_t size,
 	ring = set_aside(&end, revlog_ring_bytes(size));
 	table = set_aside(&end, sessions * sizeof(uint64_t));
 	memset(store, 0, sizeof(*store));
-	store->settings = *settings;
+	store->settings = born;
 	mapping_init(&store->map, size, end);
 	store->sessions_cap = bounds_set(&store->map);
 	store->results = results;
@@ -96,7 +99,15 @@ void store_hash(const struct store *store, struct store_hash *ret_hash)
 	for (i = 0; i < SETTING_COUNT; i++)
 		once.records[i] = store->setting_records[i];
 	*ret_hash = store->sum;
+	hash_add(ret_hash, roster_hash(&store->roster));
 	hash_add(ret_hash, hash_bytes(&once, sizeof(once)));
+}
+
+uint32_t store_members(const struct store *store,
+		       const struct store_member **ret_members)
+{
+	*ret_members = store->roster.members;
+	return store->roster.count;
 }
 
 void store_stats(const struct store *store, struct store_stats *ret_stats)

@@ -19,7 +19,10 @@
 #include "shm/abi.h"
 
 enum store_limits {
-	STORE_FORMAT = 1,
+	STORE_FORMAT = 2,
+	STORE_CLUSTER_VERSION = 1, /* newest that this code can apply */
+	STORE_MEMBERS_MAX = 64, /* with those that were removed */
+	STORE_ADDRESS_MAX = 128, /* host:port, with its NUL */
 	STORE_PIECE_MIN = 64 << 10, /* least room for a piece of an image */
 };
 
@@ -32,6 +35,7 @@ struct store_settings {
 	uint64_t sessions_max; /* default 65,536 */
 	uint64_t store_address_bytes; /* 16 × quota; constant of the cluster */
 	uint64_t lease_reads; /* 0 or 1 */
+	uint64_t cluster_version; /* only rises; 0 at birth: 1 */
 };
 
 struct store;
@@ -86,6 +90,31 @@ uint64_t store_revision(const struct store *store);
 uint64_t store_compacted(const struct store *store);
 void store_hash(const struct store *store, struct store_hash *ret_hash);
 const struct store_settings *store_settings(const struct store *store);
+
+/* ---- members ---- */
+
+/*
+ * What the log says of a member beside its vote. An id that was removed stays
+ * known as such, and never becomes a member again, for as long as there is
+ * room to remember it.
+ */
+struct store_member {
+	uint64_t id;
+	uint64_t removed_index; /* of the entry that removed it; 0: it is one */
+	char address[STORE_ADDRESS_MAX]; /* "": not told yet */
+};
+
+/* All of them, in the order of ids; how many. Lent until the next apply. */
+uint32_t store_members(const struct store *store,
+		       const struct store_member **ret_members);
+
+/*
+ * Between begin and the first call of store_apply(), for a change of
+ * membership that the configuration does not bear: its operation has no
+ * effect and `status` as its result. The same on every member, because the
+ * configuration is.
+ */
+void store_apply_refuse(struct store *store, int32_t status);
 
 /* ---- reads ---- */
 
@@ -204,7 +233,7 @@ int store_image_next(struct store *store, uint8_t *piece, uint32_t room,
 void store_image_end(struct store *store);
 
 /*
- * The settings in an image, from its first piece (at least 248 bytes): how a
+ * The settings in an image, from its first piece (at least 272 bytes): how a
  * store must be made to load it. -EBADMSG: not an image.
  */
 int store_image_settings(const void *piece, uint32_t size,

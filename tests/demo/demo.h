@@ -78,6 +78,7 @@ struct demo_job {
 	void *context;
 	uint32_t count;
 	uint64_t goal;
+	bool silent; /* shows nothing itself */
 };
 
 int demo_run(struct demo *demo, const struct demo_job *job, double *ret_seconds)

@@ -2,9 +2,12 @@
  * demo [--daemon FILE] [--folder DIR]: starts a daemon in a fresh folder,
  * works with it, kills it, and proves what it promised. Ends with a table and
  * with 0 only if every check held.
+ *
+ * With --cluster [--seconds N] [--every N] [--rate N] the same with three
+ * daemons, of which the one that leads is killed again and again.
  */
 #define _GNU_SOURCE
-#include "tests/demo/demo.h"
+#include "tests/demo/cluster.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -182,28 +185,86 @@ static int run(struct demo *demo, const char *folder)
 	return code;
 }
 
+struct command {
+	struct cluster_plan plan;
+	const char *folder;
+	bool cluster;
+};
+
+static bool read_number(const char *text, uint32_t max, uint32_t *ret_number)
+{
+	char *end;
+	unsigned long number = strtoul(text, &end, 10);
+
+	if (*end || !number || number > max) {
+		(void)fprintf(stderr,
+			      "demo: \"%s\" is no number from 1 to %u\n", text,
+			      max);
+		return false;
+	}
+	*ret_number = (uint32_t)number;
+	return true;
+}
+
+static bool take_option(int option, struct demo *demo, struct command *command)
+{
+	struct cluster_plan *plan = &command->plan;
+
+	switch (option) {
+	case 'd':
+		demo->daemon.program = optarg;
+		return true;
+	case 'f':
+		command->folder = optarg;
+		return true;
+	case 'c':
+		command->cluster = true;
+		return true;
+	case 's':
+		return read_number(optarg, CLUSTER_SECONDS_MAX, &plan->seconds);
+	case 'e':
+		return read_number(optarg, CLUSTER_SECONDS_MAX, &plan->every);
+	case 'r':
+		return read_number(optarg, CLUSTER_RATE_MAX, &plan->rate);
+	default:
+		return false;
+	}
+}
+
+static int run_cluster(struct demo *demo, const struct command *command)
+{
+	int code = cluster_act(demo, &command->plan, command->folder);
+
+	if (interrupted)
+		(void)fprintf(stderr, "demo: stopped by signal %d\n",
+			      (int)interrupted);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{"daemon", required_argument, NULL, 'd'},
 		{"folder", required_argument, NULL, 'f'},
+		{"cluster", no_argument, NULL, 'c'},
+		{"seconds", required_argument, NULL, 's'},
+		{"every", required_argument, NULL, 'e'},
+		{"rate", required_argument, NULL, 'r'},
 		{NULL, 0, NULL, 0},
 	};
 	struct demo demo = {
 		.daemon.program = "build/conclaved",
 		.interrupted = &interrupted,
 	};
-	const char *folder = "build";
+	struct command command = {
+		.plan = {.seconds = 60, .every = 6, .rate = 3000},
+		.folder = "build",
+	};
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'd')
-			demo.daemon.program = optarg;
-		else if (option == 'f')
-			folder = optarg;
-		else
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+		if (!take_option(option, &demo, &command))
 			return 1;
-	}
 	demo.terminal = isatty(STDOUT_FILENO);
 	demo.tallies =
 		mmap(NULL, DEMO_WORKERS_MAX * sizeof(*demo.tallies),
@@ -212,5 +273,8 @@ int main(int argc, char **argv)
 		return 1;
 	(void)signal(SIGINT, on_signal);
 	(void)signal(SIGTERM, on_signal);
-	return run(&demo, folder) ? 1 : 0;
+	(void)signal(SIGHUP, on_signal);
+	if (command.cluster)
+		return run_cluster(&demo, &command) ? 1 : 0;
+	return run(&demo, command.folder) ? 1 : 0;
 }

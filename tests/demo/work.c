@@ -108,7 +108,7 @@ static void show(const struct demo *demo, const struct demo_job *job,
 	uint32_t filled = (uint32_t)(done * BAR_WIDTH / (job->goal + 1));
 	char bar[BAR_WIDTH + 1];
 
-	if (!demo->terminal)
+	if (!demo->terminal || job->silent)
 		return;
 	memset(bar, '.', BAR_WIDTH);
 	memset(bar, '#', filled < BAR_WIDTH ? filled : BAR_WIDTH);
@@ -197,9 +197,9 @@ int demo_run(struct demo *demo, const struct demo_job *job, double *ret_seconds)
 	}
 	*ret_seconds = (double)(demo_now_ns() - start) / 1e9;
 	show(demo, job, start);
-	if (demo->terminal)
+	if (demo->terminal && !job->silent)
 		(void)printf("\n");
-	else
+	else if (!job->silent)
 		(void)printf("  %s: %llu in %.1f s\n", job->title,
 			     (unsigned long long)demo_done(demo), *ret_seconds);
 	return code ? code : first_error(demo, job->count);

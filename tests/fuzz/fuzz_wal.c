@@ -6,7 +6,9 @@
  *
  * Input: byte 0 says which file, bytes 1..3 at which 64 bytes of it, the rest
  * is written there. With bit 7 of byte 0 the checksum of the block that was
- * written to is made good, so that what lies behind it is reached.
+ * written to is made good, so that what lies behind it is reached. Bit 6: the
+ * machine was started anew; bit 5: the loss is accepted; bit 4: damage is
+ * tolerated, and the log must go on from what was found.
  */
 #include "raft/entry.h"
 /* In the place of the real engines. */
@@ -143,7 +145,9 @@ static void make_good(uint8_t *block)
 	frame->crc = crc32c(0, block + 4, size - 4);
 }
 
-static void fuzz_log(struct disk *disk, bool accept)
+/* Opens and reads it all. False: it is refused. */
+static bool fuzz_open(struct wal **ret_wal, struct disk *disk, uint8_t how,
+		      struct wal_report *ret_report)
 {
 	struct wal_options options = options_of();
 	struct wal_report report;
@@ -153,11 +157,12 @@ static void fuzz_log(struct disk *disk, bool accept)
 	uint32_t size;
 	int r;
 
-	options.accept_tail_loss = accept;
+	options.accept_tail_loss = how & 0x20;
+	options.tolerate_damage = how & 0x10;
 	r = wal_open(&wal, disk, &options, memory, &report);
 	if (r < 0) {
 		assert(report.where[0] != '\0');
-		return;
+		return false;
 	}
 	while (report.snapshot_index > 0 &&
 	       wal_snapshot_read(wal, &piece, &size) > 0)
@@ -167,6 +172,52 @@ static void fuzz_log(struct disk *disk, bool accept)
 	while (r > 0);
 	assert(r == 0);
 	settle(wal);
+	*ret_wal = wal;
+	*ret_report = report;
+	return true;
+}
+
+/* Every entry that the log says it has can be read back. */
+static void fuzz_fetch(struct wal *wal, const struct wal_report *report)
+{
+	struct wal_fetched fetched;
+	uint64_t index = report->snapshot_index + 1;
+	int ticket;
+	int r;
+
+	for (; index <= report->last_index; index = fetched.last_index + 1) {
+		ticket = wal_fetch_entries(wal, index);
+		assert(ticket >= 0);
+		settle(wal);
+		r = wal_fetched(wal, ticket, &fetched);
+		assert(r == 0);
+		wal_fetch_end(wal, ticket);
+	}
+}
+
+static void fuzz_log(struct disk *disk, uint8_t how)
+{
+	struct wal_report report;
+	struct wal_damage damage;
+	struct wal *wal;
+	uint64_t last;
+	bool opened;
+
+	if (!fuzz_open(&wal, disk, how, &report))
+		return;
+	fuzz_fetch(wal, &report);
+	assert(report.damaged == wal_damaged(wal, &damage));
+	last = report.last_index;
+	wal_repair(wal);
+	settle(wal);
+	if (wal_can_append(wal) && last < FRAME_COUNT_MAX - 1) {
+		append(wal, ++last, 700);
+		wal_close(wal);
+		opened = fuzz_open(&wal, disk, how, &report);
+		assert(opened);
+		assert(report.last_index == last);
+		fuzz_fetch(wal, &report);
+	}
 	wal_close(wal);
 }
 
@@ -195,7 +246,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		make_good(file->data + at / DISK_BLOCK * DISK_BLOCK);
 	if (data[0] & 0x40)
 		mem_disk_reboot(disk);
-	fuzz_log(disk, data[0] & 0x20);
+	fuzz_log(disk, data[0]);
 	mem_disk_free(disk);
 	return 0;
 }

@@ -17,9 +17,12 @@ BEGIN {
 	own["node"] = "node daemon/store/ wal/ raft/ shm/"
 	libs["node"] = "pure"
 	own["daemon"] = "daemon/ wal/ raft/ shm/"
-	libs["daemon"] = "libc liburing.h jemalloc/jemalloc.h xxhash.h"
+	libs["daemon"] = "libc liburing.h jemalloc/jemalloc.h xxhash.h" \
+		" openssl/ssl.h openssl/err.h openssl/x509v3.h"
 	own["program"] = "bench/ tests/ daemon/ wal/ raft/ shm/"
-	libs["program"] = "libc liburing.h jemalloc/jemalloc.h xxhash.h check.h"
+	libs["program"] = "libc liburing.h jemalloc/jemalloc.h xxhash.h check.h" \
+		" openssl/ssl.h openssl/err.h openssl/x509v3.h" \
+		" openssl/pem.h openssl/evp.h"
 
 	split("assert errno limits stdalign stdarg stdbool stddef stdint " \
 		"string strings endian inttypes immintrin nmmintrin " \
@@ -40,7 +43,7 @@ function floor_of(path) {
 		return "wal"
 	if (path ~ /^daemon\/store\//)
 		return "store"
-	if (path ~ /^daemon\/(node|intake|session|reply)[^\/]*$/)
+	if (path ~ /^daemon\/(node|intake|session|reply|wire)[^\/]*$/)
 		return "node"
 	if (path ~ /^daemon\//)
 		return "daemon"
@@ -86,7 +89,7 @@ function check_library(name,    rows, n, i) {
 		if (rows[i] == "pure" && name in pure)
 			return
 		if (rows[i] == "libc" && !(name ~ \
-		    /^<(liburing|jemalloc|xxhash|xxh3|check|subunit)/))
+		    /^<(liburing|jemalloc|xxhash|xxh3|check|subunit|openssl)/))
 			return
 	}
 	complain(floor " may not include " name)

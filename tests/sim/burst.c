@@ -3,6 +3,7 @@
  * in any order, asked about again after their deadline; see
  * tests/sim/worker.h.
  */
+#include "tests/sim/client.h"
 #include "tests/sim/worker.h"
 
 #include <assert.h>
@@ -93,8 +94,8 @@ static void prepare(struct worker *worker, struct ask *ask)
 		prepare_read(worker, ask);
 	if (sim_below(SIM_CLIENT, 6) == 0)
 		conclave_req_set_deadline(
-			ask->req,
-			sim.now + 1 + sim_spread(SIM_CLIENT, 100 * SIM_US));
+			ask->req, client_now() + 1 +
+					  sim_spread(SIM_CLIENT, 100 * SIM_US));
 }
 
 /* What is asked, before it has a request. */

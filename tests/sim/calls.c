@@ -1,7 +1,10 @@
 /*
  * Synchronous calls, one at a time; see tests/sim/worker.h.
  */
+#include "tests/sim/client.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/operator.h"
+#include "tests/sim/watch.h"
 #include "tests/sim/worker.h"
 
 #include <assert.h>
@@ -100,6 +103,8 @@ static void call_get(struct worker *worker)
 	int code = conclave_get(worker->c, bytes, key_size, worker->value,
 				sizeof(worker->value), &kv);
 	worker_expect(worker, code);
+	if (code == 0 && watch_leader() != (int)client_home(worker->client))
+		SIM_SOMETIMES(READ_ON_FOLLOWER);
 	if (code == 0)
 		check_get(worker, bytes, key_size, &kv, before);
 	else if (code == CONCLAVE_ENOTFOUND)
@@ -141,8 +146,20 @@ static void walk_pages(struct worker *worker, struct conclave_range *range)
 /* What the daemon has already made unreadable. */
 uint64_t worker_compacted(void)
 {
-	const struct cv_status *status = machine_view()->status;
+	const struct cv_status *status =
+		machine_view(client_home(client_current()))->status;
 	return status != NULL ? status->compacted : 0;
+}
+
+/* What any member has: of the past, but not before what was seen already. */
+static void check_stale(const struct worker *worker, uint64_t seen)
+{
+	uint64_t revision = worker->pages.range.revision;
+	SIM_SOMETIMES(READ_SERIALIZABLE);
+	sim_check(revision >= seen && revision <= ghost_revision(),
+		  "client %u, which saw revision %" PRIu64 ", reads at %" PRIu64
+		  " of %" PRIu64,
+		  worker->client, seen, revision, ghost_revision());
 }
 
 static void call_range(struct worker *worker)
@@ -165,6 +182,10 @@ static void call_range(struct worker *worker)
 	uint64_t compacted = worker_compacted();
 	if (before > 3 && sim_below(SIM_CLIENT, 3) == 0)
 		range.revision = sim_between(SIM_CLIENT, 2, before);
+	bool stale = range.revision == 0 && sim_below(SIM_CLIENT, 3) == 0;
+	uint64_t seen = conclave_revision(worker->c);
+	if (stale)
+		range.flags |= CV_SERIALIZABLE;
 	int code = conclave_range_begin(worker->c, &range, &worker->pages);
 	worker_expect(worker, code);
 	if (code == CONCLAVE_ECOMPACTED) {
@@ -177,7 +198,9 @@ static void call_range(struct worker *worker)
 	}
 	if (code != 0)
 		return;
-	if (range.revision == 0)
+	if (stale)
+		check_stale(worker, seen);
+	else if (range.revision == 0)
 		sim_check(worker->pages.range.revision >= before,
 			  "a range is read at %" PRIu64 ", and %" PRIu64
 			  " was shown before it was asked",
@@ -246,6 +269,11 @@ static void call_setting(struct worker *worker)
 
 void calls_one(struct worker *worker)
 {
+	if (sim.swarm.operator_share > 0 && !sim.healing &&
+	    sim_below(SIM_CLIENT, 1000) < sim.swarm.operator_share) {
+		operator_act(worker);
+		return;
+	}
 	uint64_t draw = sim_below(SIM_CLIENT, 100);
 	if (draw < 35)
 		call_put(worker);

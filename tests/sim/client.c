@@ -6,6 +6,7 @@
 #include "tests/sim/env.h"
 #include "tests/sim/fiber.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/roster.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/work.h"
 
@@ -14,6 +15,7 @@
 
 struct client {
 	struct fiber fiber;
+	uint32_t home; /* a machine */
 	uint64_t stamp; /* of the event that is meant */
 	bool blocked;
 	bool doomed; /* dead as soon as its fiber is left */
@@ -60,9 +62,11 @@ static void bury(uint32_t number)
 	env_client_died(number);
 }
 
-void clients_die(void)
+void clients_die(uint32_t machine)
 {
 	for (uint32_t i = 0; i < sim.swarm.clients; i++) {
+		if (clients[i].home != machine || !clients[i].fiber.alive)
+			continue;
 		bury(i);
 		if (!finishing)
 			schedule(i, sim_between(SIM_CLIENT, SIM_MS / 10,
@@ -92,11 +96,17 @@ static void live(void *argument)
 void client_event(uint32_t number, uint64_t stamp)
 {
 	struct client *client = &clients[number];
+	uint64_t until;
 	if (stamp != client->stamp)
 		return;
+	if (client->fiber.alive && machine_frozen(client->home, &until)) {
+		schedule(number, until + 1 - sim.now);
+		return;
+	}
 	if (!client->fiber.alive) {
 		if (finishing)
 			return;
+		client->home = roster_home();
 		fiber_start(&client->fiber, live, (void *)(uintptr_t)number);
 	}
 	client->blocked = false;
@@ -118,6 +128,16 @@ uint32_t client_current(void)
 {
 	assert(running < SIM_CLIENTS_MAX);
 	return running;
+}
+
+uint64_t client_now(void)
+{
+	return machine_now(clients[client_current()].home);
+}
+
+uint32_t client_home(uint32_t number)
+{
+	return clients[number].home;
 }
 
 void client_sleep(uint64_t ns)

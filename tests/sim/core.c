@@ -33,6 +33,7 @@ void sim_begin(uint64_t seed)
 	sim.steps = 0;
 	sim.hash = mix(seed);
 	sim.healing = false;
+	sim.disturbed_until = 0;
 	sim.heap_count = 0;
 	sim.heap_order = 0;
 	sim.line_count = 0;
@@ -233,14 +234,15 @@ void sim_fail(enum sim_exit code, const char *format, ...)
 	printf("event %" PRIu64 "; to see it again: ", sim.steps);
 	if (sim.calm || sim.bug != SIM_BUG_NONE)
 		printf("build/sim --seed %" PRIu64 " --steps %" PRIu64
-		       "%s%s%s\n",
-		       sim.seed, sim.steps_max,
+		       " --members %u%s%s%s\n",
+		       sim.seed, sim.steps_max, sim.swarm.members,
 		       sim.calm ? " --profile calm" : "",
 		       sim.bug != SIM_BUG_NONE ? " --bug " : "",
 		       sim.bug != SIM_BUG_NONE ? selftest_name(sim.bug) : "");
 	else
-		printf("make sim SEED=%" PRIu64 " STEPS=%" PRIu64 "\n",
-		       sim.seed, sim.steps_max);
+		printf("make sim SEED=%" PRIu64 " STEPS=%" PRIu64
+		       " MEMBERS=%u\n",
+		       sim.seed, sim.steps_max, sim.swarm.members);
 	fflush(stdout);
 	_exit(code);
 }

@@ -19,35 +19,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct disk sim_disk;
-struct flight sim_flights[FLIGHTS_MAX];
+struct disk sim_disks[SIM_MACHINES_MAX];
+struct flight sim_flights[FLIGHTS_ALL];
 static uint64_t flight_stamp;
 
-void sim_disk_clear(void)
+void sim_disk_clear(uint32_t machine)
 {
-	folder_clear();
+	struct disk *disk = &sim_disks[machine];
 	for (uint32_t i = 0; i < FLIGHTS_MAX; i++)
-		sim_flights[i].used = false;
-	memset(&sim_disk, 0, sizeof(sim_disk));
-	sim_disk.boot = 1;
-	flight_stamp = 0;
-	sim_disk_excuse_clear();
+		sim_flights[machine * FLIGHTS_MAX + i].used = false;
+	folder_clear(machine);
+	memset(disk, 0, sizeof(*disk));
+	disk->machine = machine;
+	disk->boot = 1;
 }
 
-struct disk *sim_disk_open(void)
+struct disk *sim_disk_open(uint32_t machine)
 {
-	uint64_t boot = sim_disk.boot;
-	memset(&sim_disk, 0, sizeof(sim_disk));
-	sim_disk.boot = boot;
+	struct disk *disk = &sim_disks[machine];
 	for (uint32_t i = 0; i < DISK_FILES_MAX; i++)
-		sim_disk.files[i] = -1;
-	sim_disk.alive = true;
-	return &sim_disk;
+		disk->files[i] = -1;
+	disk->queue_first = NULL;
+	disk->queue_last = NULL;
+	disk->done_first = NULL;
+	disk->done_last = NULL;
+	disk->busy = 0;
+	disk->alive = true;
+	return disk;
 }
 
-bool sim_disk_ready(void)
+static bool is_mine(const struct disk *disk)
 {
-	return sim_disk.done_first != NULL;
+	return disk->alive && disk->machine == machine_running();
 }
 
 /* ---- descriptors ---- */
@@ -80,15 +83,18 @@ void sim_disk_drop(struct disk *disk, int number)
 
 bool sim_disk_locked(int file)
 {
-	for (uint32_t i = 0; i < DISK_FILES_MAX && sim_disk.alive; i++)
-		if (sim_disk.files[i] == file)
+	const struct disk *disk = &sim_disks[folder_machine(file)];
+	for (uint32_t i = 0; i < DISK_FILES_MAX && disk->alive; i++)
+		if (disk->files[i] == file)
 			return true;
 	if (sim.bug == SIM_BUG_FREE_LOCK)
 		return false;
-	for (uint32_t i = 0; i < FLIGHTS_MAX; i++)
-		if (sim_flights[i].used && sim_flights[i].file == file &&
-		    sim_flights[i].op == NULL)
+	for (uint32_t i = 0; i < FLIGHTS_MAX; i++) {
+		const struct flight *flight =
+			&sim_flights[disk->machine * FLIGHTS_MAX + i];
+		if (flight->used && flight->file == file && flight->op == NULL)
 			return true;
+	}
 	return false;
 }
 
@@ -102,7 +108,7 @@ static bool has_file(uint8_t kind)
 
 void disk_submit(struct disk *disk, struct disk_op *op)
 {
-	assert(disk == &sim_disk && disk->alive);
+	assert(is_mine(disk));
 	assert(op->kind >= DISK_WRITE_DURABLE && op->kind <= DISK_SYNC_FOLDER);
 	assert(disk->busy < DISK_OPS_MAX);
 	if (flight_has_data(op->kind) || op->kind == DISK_READ) {
@@ -125,14 +131,15 @@ void disk_submit(struct disk *disk, struct disk_op *op)
 	machine_point();
 }
 
-static uint64_t latency(uint8_t kind)
+static uint64_t draw_latency(uint8_t kind)
 {
 	const struct sim_swarm *swarm = &sim.swarm;
 	if (kind == DISK_CLOSE)
 		return SIM_US;
 	if (!sim.healing && sim_chance(SIM_DISK, swarm->stall)) {
 		sim_fault(SIM_FAULT_STALLED_DISK);
-		return sim_between(SIM_DISK, 200 * SIM_MS, 3ull * SIM_SECOND);
+		return sim_between(SIM_DISK, swarm->stall_ns / 15,
+				   swarm->stall_ns);
 	}
 	if (!sim.healing && sim_chance(SIM_DISK, swarm->slow)) {
 		sim_fault(SIM_FAULT_SLOW_DISK);
@@ -141,11 +148,26 @@ static uint64_t latency(uint8_t kind)
 	return swarm->write_ns_min + sim_spread(SIM_DISK, swarm->write_ns_mean);
 }
 
-static struct flight *flight_new(void)
+/* When it will be done. */
+static uint64_t draw_end(const struct disk *disk, uint8_t kind)
+{
+	uint64_t end = sim.now + draw_latency(kind);
+	if (end < disk->hangs_until)
+		end = disk->hangs_until;
+	sim_disturb(end);
+	return end;
+}
+
+void sim_disk_hang(uint32_t machine, uint64_t time)
+{
+	sim_disks[machine].hangs_until = time;
+}
+
+static struct flight *flight_new(uint32_t machine)
 {
 	for (uint32_t i = 0; i < FLIGHTS_MAX; i++)
-		if (!sim_flights[i].used)
-			return &sim_flights[i];
+		if (!sim_flights[machine * FLIGHTS_MAX + i].used)
+			return &sim_flights[machine * FLIGHTS_MAX + i];
 	assert(false);
 	return NULL;
 }
@@ -163,7 +185,7 @@ static void copy_data(struct flight *flight, const struct disk_op *op)
 
 static void launch(struct disk *disk, struct disk_op *op)
 {
-	struct flight *flight = flight_new();
+	struct flight *flight = flight_new(disk->machine);
 	flight->used = true;
 	flight->reported = false;
 	flight->lost = false;
@@ -174,8 +196,9 @@ static void launch(struct disk *disk, struct disk_op *op)
 	flight->offset = op->offset;
 	flight->size = op->size;
 	flight->stamp = ++flight_stamp;
-	flight->order =
-		op->kind == DISK_SYNC_FOLDER ? folder_change() : folder_stamp();
+	flight->order = op->kind == DISK_SYNC_FOLDER
+				? folder_change(disk->machine)
+				: folder_stamp();
 	memcpy(flight->name, op->name, DISK_NAME_MAX);
 	memcpy(flight->new_name, op->new_name, DISK_NAME_MAX);
 	if (has_file(op->kind)) {
@@ -184,13 +207,13 @@ static void launch(struct disk *disk, struct disk_op *op)
 	}
 	if (flight_has_data(op->kind))
 		copy_data(flight, op);
-	sim_at(sim.now + latency(op->kind), SIM_EVENT_DISK,
+	sim_at(draw_end(disk, op->kind), SIM_EVENT_DISK,
 	       (uint32_t)(flight - sim_flights), flight->stamp);
 }
 
 void disk_flush(struct disk *disk)
 {
-	assert(disk == &sim_disk && disk->alive);
+	assert(is_mine(disk));
 	struct disk_op *op = disk->queue_first;
 	disk->queue_first = NULL;
 	disk->queue_last = NULL;
@@ -203,7 +226,7 @@ void disk_flush(struct disk *disk)
 
 struct disk_op *disk_reap(struct disk *disk)
 {
-	assert(disk == &sim_disk && disk->alive);
+	assert(is_mine(disk));
 	struct disk_op *op = disk->done_first;
 	if (op == NULL)
 		return NULL;

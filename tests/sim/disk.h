@@ -1,6 +1,6 @@
 /*
- * The simulated disk behind wal/disk.h: what the rest of the simulator may do
- * with it. Operations take time, fail as the seed says, and outlive the
+ * The simulated disks behind wal/disk.h, one of each machine: what the rest
+ * of the simulator may do with them. Operations take time, fail as the seed says, and outlive the
  * process that submitted them; the medium is tests/sim/folder.h.
  *
  * A process that is killed loses what it had not handed to the kernel. What
@@ -16,22 +16,25 @@
 #include "wal/disk.h"
 
 /* A new medium and a new boot of the machine. */
-void sim_disk_clear(void);
+void sim_disk_clear(uint32_t machine);
 
 /* The disk as a new process sees it. */
-struct disk *sim_disk_open(void);
+struct disk *sim_disk_open(uint32_t machine);
 
 /* The process is dead; with `power`, the machine too. */
-void sim_disk_kill(bool power);
+void sim_disk_kill(uint32_t machine, bool power);
 
-/* The operation of SIM_EVENT_DISK; true: the daemon has something to reap. */
-bool sim_disk_event(uint32_t who, uint64_t stamp);
-
-/* Something finished and was not reaped yet. */
-bool sim_disk_ready(void);
+/*
+ * The operation of SIM_EVENT_DISK: the machine whose daemon has something to
+ * reap now, or -1.
+ */
+int sim_disk_event(uint32_t who, uint64_t stamp);
 
 /* Fills the disk up, or makes room again. */
-void sim_disk_full(bool full);
+void sim_disk_full(uint32_t machine, bool full);
+
+/* What is handed to the disk from now on is not done before `time`. */
+void sim_disk_hang(uint32_t machine, uint64_t time);
 
 /* Faults that this boot of the machine has seen and that excuse a refusal. */
 struct sim_disk_excuse {
@@ -40,7 +43,7 @@ struct sim_disk_excuse {
 	uint32_t no_space;
 };
 
-void sim_disk_excuse(struct sim_disk_excuse *ret_excuse);
-void sim_disk_excuse_clear(void);
+void sim_disk_excuse(uint32_t machine, struct sim_disk_excuse *ret_excuse);
+void sim_disk_excuse_clear(uint32_t machine);
 
 #endif

@@ -5,10 +5,15 @@
 #define TESTS_SIM_DISK_FLIGHT_H
 
 #include "tests/sim/disk.h"
+#include "tests/sim/sim.h"
 
 /* The disk as one process holds it. */
 struct disk {
+	uint32_t machine;
 	bool alive;
+	bool full;
+	uint64_t hangs_until;
+	struct sim_disk_excuse excuse;
 	uint64_t boot; /* of the machine, from 1 */
 	int files[DISK_FILES_MAX]; /* of the medium; -1: free */
 	struct disk_op *queue_first, *queue_last; /* not yet flushed */
@@ -17,7 +22,8 @@ struct disk {
 };
 
 enum flight_limits {
-	FLIGHTS_MAX = 256,
+	FLIGHTS_MAX = 256, /* of one machine */
+	FLIGHTS_ALL = SIM_MACHINES_MAX * FLIGHTS_MAX,
 };
 
 struct flight {
@@ -38,8 +44,8 @@ struct flight {
 	char new_name[DISK_NAME_MAX];
 };
 
-extern struct disk sim_disk;
-extern struct flight sim_flights[FLIGHTS_MAX];
+extern struct disk sim_disks[SIM_MACHINES_MAX];
+extern struct flight sim_flights[FLIGHTS_ALL];
 
 static inline bool flight_has_data(uint8_t kind)
 {

@@ -4,48 +4,59 @@
  */
 #include "tests/sim/disk_flight.h"
 #include "tests/sim/folder.h"
-#include "tests/sim/ghost.h"
+#include "tests/sim/medium.h"
 #include "tests/sim/sim.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
 
-static struct sim_disk_excuse excuse;
-static bool full;
-
-void sim_disk_full(bool is_full)
+static uint32_t machine_of(const struct flight *flight)
 {
-	full = is_full;
-	sim_trace("disk: full %", is_full);
+	return (uint32_t)(flight - sim_flights) / FLIGHTS_MAX;
+}
+
+static struct disk *disk_of(const struct flight *flight)
+{
+	return &sim_disks[machine_of(flight)];
+}
+
+void sim_disk_full(uint32_t machine, bool is_full)
+{
+	struct disk *disk = &sim_disks[machine];
+	if (is_full == disk->full)
+		return;
+	disk->full = is_full;
+	sim_trace("machine %: its disk is full %", machine, is_full);
 	if (is_full)
 		sim_fault(SIM_FAULT_DISK_FULL);
 }
 
-void sim_disk_excuse(struct sim_disk_excuse *ret_excuse)
+void sim_disk_excuse(uint32_t machine, struct sim_disk_excuse *ret_excuse)
 {
-	*ret_excuse = excuse;
+	*ret_excuse = sim_disks[machine].excuse;
 }
 
-void sim_disk_excuse_clear(void)
+void sim_disk_excuse_clear(uint32_t machine)
 {
-	memset(&excuse, 0, sizeof(excuse));
+	sim_disks[machine].excuse = (struct sim_disk_excuse){0};
 }
 
 /* ---- completion ---- */
 
 static void report(struct flight *flight, int32_t result)
 {
+	struct disk *disk = disk_of(flight);
 	struct disk_op *op = flight->op;
 	if (op == NULL || flight->reported)
 		return;
 	op->result = result;
 	op->next = NULL;
-	if (sim_disk.done_last != NULL)
-		sim_disk.done_last->next = op;
+	if (disk->done_last != NULL)
+		disk->done_last->next = op;
 	else
-		sim_disk.done_first = op;
-	sim_disk.done_last = op;
+		disk->done_first = op;
+	disk->done_last = op;
 }
 
 static bool strikes(const struct flight *flight, uint32_t chance)
@@ -58,11 +69,11 @@ static bool strikes(const struct flight *flight, uint32_t chance)
 /* The write failed: any part of it may lie there. */
 static int32_t write_fails(struct flight *flight, int32_t code)
 {
-	excuse.write_errors++;
+	disk_of(flight)->excuse.write_errors++;
 	sim_fault(SIM_FAULT_WRITE_ERROR);
 	sim_trace("disk: write of % at % fails", flight->file, flight->offset);
 	folder_tear(flight->file, flight->offset, flight->copy, flight->size);
-	ghost_cut(flight->file, flight->offset, flight->copy, flight->size);
+	medium_cut(flight->file, flight->offset, flight->copy, flight->size);
 	return code;
 }
 
@@ -71,7 +82,7 @@ static int32_t write_short(struct flight *flight)
 	uint32_t size =
 		(uint32_t)sim_below(SIM_DISK, flight->size / FOLDER_SECTOR) *
 		FOLDER_SECTOR;
-	excuse.write_errors++;
+	disk_of(flight)->excuse.write_errors++;
 	sim_fault(SIM_FAULT_SHORT_WRITE);
 	sim_trace("disk: write of % at % is short: % of %", flight->file,
 		  flight->offset, size, flight->size);
@@ -79,7 +90,7 @@ static int32_t write_short(struct flight *flight)
 		folder_write(flight->file, flight->offset, flight->copy, size,
 			     true);
 	/* What is missing may be zeros, on a place that is zero. */
-	ghost_cut(flight->file, flight->offset, flight->copy, flight->size);
+	medium_cut(flight->file, flight->offset, flight->copy, flight->size);
 	return (int32_t)size;
 }
 
@@ -89,9 +100,9 @@ static bool no_space(const struct flight *flight)
 		flight->kind == DISK_CREATE ||
 		(flight_has_data(flight->kind) &&
 		 flight->offset + flight->size > folder_size(flight->file));
-	if (!full || !grows)
+	if (!disk_of(flight)->full || !grows)
 		return false;
-	excuse.no_space++;
+	disk_of(flight)->excuse.no_space++;
 	return true;
 }
 
@@ -109,8 +120,8 @@ static int32_t do_write(struct flight *flight)
 	folder_write(flight->file, flight->offset, flight->copy, flight->size,
 		     durable && !flight->lost);
 	if (durable)
-		ghost_written(flight->file, flight->offset, flight->copy,
-			      flight->size);
+		medium_written(flight->file, flight->offset, flight->copy,
+			       flight->size);
 	if (flight->op != NULL && !flight->reported)
 		sim_check(memcmp(flight->op->buffer, flight->copy,
 				 flight->size) == 0,
@@ -125,7 +136,7 @@ static int32_t do_read(struct flight *flight)
 	if (flight->op == NULL || flight->offset >= size)
 		return 0;
 	if (strikes(flight, sim.swarm.read_error)) {
-		excuse.read_errors++;
+		disk_of(flight)->excuse.read_errors++;
 		sim_fault(SIM_FAULT_READ_ERROR);
 		return -EIO;
 	}
@@ -142,7 +153,7 @@ static int32_t do_sync(struct flight *flight)
 		folder_sync(flight->file, flight->order);
 		return 0;
 	}
-	excuse.write_errors++;
+	disk_of(flight)->excuse.write_errors++;
 	sim_fault(SIM_FAULT_SYNC_ERROR);
 	sim_trace("disk: sync of % fails", flight->file);
 	folder_sync_failed(flight->file, flight->order);
@@ -153,21 +164,21 @@ static int32_t do_create(struct flight *flight)
 {
 	if (no_space(flight))
 		return -ENOSPC;
-	int file = folder_create(flight->name);
+	int file = folder_create(machine_of(flight), flight->name);
 	if (file < 0 || flight->op == NULL)
 		return file;
-	return sim_disk_hold(&sim_disk, file);
+	return sim_disk_hold(disk_of(flight), file);
 }
 
 static int32_t do_sync_folder(struct flight *flight)
 {
 	if (strikes(flight, sim.swarm.sync_error)) {
-		excuse.write_errors++;
+		disk_of(flight)->excuse.write_errors++;
 		sim_fault(SIM_FAULT_SYNC_ERROR);
 		return -EIO;
 	}
 	if (sim.bug != SIM_BUG_NO_FOLDER_SYNC)
-		folder_sync_names(flight->order);
+		folder_sync_names(machine_of(flight), flight->order);
 	return 0;
 }
 
@@ -184,12 +195,13 @@ static int32_t perform(struct flight *flight)
 	case DISK_CREATE:
 		return do_create(flight);
 	case DISK_RENAME:
-		return folder_rename(flight->name, flight->new_name);
+		return folder_rename(machine_of(flight), flight->name,
+				     flight->new_name);
 	case DISK_UNLINK:
-		return folder_unlink(flight->name);
+		return folder_unlink(machine_of(flight), flight->name);
 	case DISK_CLOSE:
 		if (flight->op != NULL)
-			sim_disk_drop(&sim_disk, flight->number);
+			sim_disk_drop(disk_of(flight), flight->number);
 		return 0;
 	default:
 		return do_sync_folder(flight);
@@ -218,15 +230,16 @@ static bool told_first(struct flight *flight)
 	return true;
 }
 
-bool sim_disk_event(uint32_t who, uint64_t stamp)
+int sim_disk_event(uint32_t who, uint64_t stamp)
 {
-	assert(who < FLIGHTS_MAX);
+	assert(who < FLIGHTS_ALL);
 	struct flight *flight = &sim_flights[who];
 	if (!flight->used || flight->stamp != stamp)
-		return false;
+		return -1;
 	bool alive = flight->op != NULL;
+	int machine = (int)machine_of(flight);
 	if (told_first(flight))
-		return true;
+		return machine;
 	int32_t result = perform(flight);
 	sim_trace("disk: op % of file % at % gives %", flight->kind,
 		  flight->file, flight->offset, (int64_t)result);
@@ -234,7 +247,7 @@ bool sim_disk_event(uint32_t who, uint64_t stamp)
 		SIM_SOMETIMES(TAIL_LANDED_AFTER_DEATH);
 	report(flight, result);
 	land(flight);
-	return alive;
+	return alive ? machine : -1;
 }
 
 /* ---- death ---- */
@@ -244,8 +257,8 @@ static void cut(struct flight *flight)
 {
 	folder_tear(flight->file, flight->offset, flight->copy, flight->size);
 	if (flight->kind == DISK_WRITE_DURABLE)
-		ghost_cut(flight->file, flight->offset, flight->copy,
-			  flight->size);
+		medium_cut(flight->file, flight->offset, flight->copy,
+			   flight->size);
 	land(flight);
 }
 
@@ -267,20 +280,22 @@ static void end_flight(struct flight *flight, bool power)
 	land(flight);
 }
 
-void sim_disk_kill(bool power)
+void sim_disk_kill(uint32_t machine, bool power)
 {
-	for (uint32_t i = 0; i < DISK_FILES_MAX && sim_disk.alive; i++)
-		if (sim_disk.files[i] >= 0)
-			sim_disk_drop(&sim_disk, (int)i);
-	sim_disk.alive = false;
+	struct disk *disk = &sim_disks[machine];
+	for (uint32_t i = 0; i < DISK_FILES_MAX && disk->alive; i++)
+		if (disk->files[i] >= 0)
+			sim_disk_drop(disk, (int)i);
+	disk->alive = false;
 	for (uint32_t i = 0; i < FLIGHTS_MAX; i++) {
-		if (sim_flights[i].used)
-			end_flight(&sim_flights[i], power);
+		if (sim_flights[machine * FLIGHTS_MAX + i].used)
+			end_flight(&sim_flights[machine * FLIGHTS_MAX + i],
+				   power);
 	}
 	if (!power)
 		return;
-	folder_power_loss();
-	sim_disk_excuse_clear();
+	folder_power_loss(machine);
+	sim_disk_excuse_clear(machine);
 	if (sim.bug != SIM_BUG_SAME_BOOT)
-		sim_disk.boot++;
+		disk->boot++;
 }

@@ -36,8 +36,8 @@ static void copy_name(char *to, const char *name)
 
 int disk_open_now(struct disk *disk, const char *name, bool create)
 {
-	assert(disk == &sim_disk && disk->alive);
-	int file = folder_lookup(name);
+	assert(disk->alive && disk->machine == machine_running());
+	int file = folder_lookup(disk->machine, name);
 	if (file == -ENOENT && create) {
 		struct disk_op op = {.kind = DISK_CREATE};
 		copy_name(op.name, name);
@@ -130,23 +130,24 @@ int disk_sync_folder_now(struct disk *disk)
 int disk_list_now(struct disk *disk, uint32_t *position,
 		  char ret_name[DISK_NAME_MAX])
 {
-	assert(disk == &sim_disk && disk->alive);
-	return folder_list(position, ret_name);
+	assert(disk->alive && disk->machine == machine_running());
+	return folder_list(disk->machine, position, ret_name);
 }
 
 int disk_boot_id_now(struct disk *disk, char ret_id[DISK_BOOT_ID_SIZE])
 {
-	assert(disk == &sim_disk && disk->alive);
-	int size = snprintf(
-		ret_id, DISK_BOOT_ID_SIZE, "%08x-0000-4000-8000-%012x",
-		(uint32_t)(disk->boot * 2654435761u), (uint32_t)disk->boot);
+	assert(disk->alive && disk->machine == machine_running());
+	int size =
+		snprintf(ret_id, DISK_BOOT_ID_SIZE, "%08x-%04x-4000-8000-%012x",
+			 (uint32_t)(disk->boot * 2654435761u), disk->machine,
+			 (uint32_t)disk->boot);
 	assert(size == DISK_BOOT_ID_SIZE - 1);
 	return 0;
 }
 
 void disk_pause_now(struct disk *disk, uint32_t ms)
 {
-	assert(disk == &sim_disk && disk->alive);
+	assert(disk->alive && disk->machine == machine_running());
 	sim_trace("daemon: waits % ms for a lock", ms);
 	machine_wait((uint64_t)ms * SIM_MS);
 }

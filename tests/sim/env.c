@@ -144,7 +144,7 @@ int cv_env_send(int fd, const void *bytes, size_t size)
 static void take_descriptors(int object, struct cv_env_message *message)
 {
 	const struct socket *socket = socket_at(object);
-	int status = machine_view()->status_memory;
+	int status = machine_view(socket->machine)->status_memory;
 	message->fds[0] = env_fd_new(FD_MEMORY, socket->up);
 	message->fds[1] = env_fd_new(FD_MEMORY, socket->down);
 	message->fds[2] = env_fd_new(FD_MEMORY, status);
@@ -267,25 +267,25 @@ int cv_env_random(void *bytes, size_t size)
 
 uint64_t cv_env_now(void)
 {
-	return sim.now;
+	return client_now();
 }
 
 uint64_t cv_env_now_coarse(void)
 {
-	return sim.now - sim.now % (4 * SIM_MS);
+	return client_now() - client_now() % (4 * SIM_MS);
 }
 
 uint64_t cv_env_boot_now(void)
 {
-	return sim.now;
+	return client_now();
 }
 
 int cv_env_sleep(uint64_t ns)
 {
 	client_point();
-	uint64_t end = sim.now + ns;
-	while (sim.now < end)
-		client_sleep(end - sim.now);
+	uint64_t end = client_now() + ns;
+	while (client_now() < end)
+		client_sleep(end - client_now());
 	return 0;
 }
 

@@ -46,14 +46,15 @@ static int ready(const struct fd *fd)
 int cv_env_poll(int fd, int timeout_ms)
 {
 	client_point();
-	uint64_t end = timeout_ms < 0 ? UINT64_MAX
-				      : sim.now + (uint64_t)timeout_ms * SIM_MS;
+	uint64_t end = timeout_ms < 0
+			       ? UINT64_MAX
+			       : client_now() + (uint64_t)timeout_ms * SIM_MS;
 	for (;;) {
 		int set = ready(&env_fds[fd]);
-		if (set != 0 || sim.now >= end)
+		if (set != 0 || client_now() >= end)
 			return set;
 		work_check_bell(client_current());
-		uint64_t left = end - sim.now;
+		uint64_t left = end - client_now();
 		client_sleep(left < SIM_SECOND ? left : SIM_SECOND);
 	}
 }
@@ -67,13 +68,14 @@ int cv_env_futex_wait(const uint32_t *word, uint32_t value, uint64_t ns)
 	work_check_wait(client_current());
 	if (!sim.healing && sim_below(SIM_CLIENT, 64) == 0)
 		return -EINTR;
-	uint64_t life = machine_view()->life;
+	const struct machine_view *machine =
+		machine_view(client_home(client_current()));
+	uint64_t life = machine->life;
 	SIM_SOMETIMES(CLIENT_SLEPT);
 	if (client_futex_sleep(word, ns)) {
 		SIM_SOMETIMES(CLIENT_WOKEN);
 		return 0;
 	}
-	const struct machine_view *machine = machine_view();
 	if (machine->state == MACHINE_ASLEEP && machine->life == life &&
 	    *word != value)
 		sim_fail(SIM_STUCK,
@@ -93,7 +95,7 @@ void cv_env_ring(int eventfd)
 	if (sim.bug == SIM_BUG_LOST_DOORBELL && sim_below(SIM_CLIENT, 4) == 0)
 		return;
 	SIM_SOMETIMES(DAEMON_RUNG);
-	machine_kick();
+	machine_kick(socket->machine);
 }
 
 int cv_env_gather(void)

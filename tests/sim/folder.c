@@ -31,11 +31,21 @@ struct change {
 	char new_name[FOLDER_NAME_SIZE];
 };
 
-static struct names seen;
-static struct names safe;
-static struct change changes[FOLDER_CHANGES_MAX];
-static uint32_t change_count;
-static uint64_t change_first; /* number of changes[0] */
+/* The names on one medium. */
+struct folder {
+	struct names seen;
+	struct names safe;
+	struct change changes[FOLDER_CHANGES_MAX];
+	uint32_t change_count;
+	uint64_t change_first; /* number of changes[0] */
+};
+
+static struct folder folders[SIM_MACHINES_MAX];
+
+static struct folder *folder_of(int file)
+{
+	return &folders[folder_machine(file)];
+}
 
 static struct entry *find(struct names *names, const char *name)
 {
@@ -95,23 +105,26 @@ static bool apply(struct names *names, const struct change *change)
 	return false;
 }
 
-static bool pending(int file)
+static bool pending(const struct folder *folder, int file)
 {
-	for (uint32_t i = 0; i < change_count; i++)
-		if (changes[i].file == file)
+	for (uint32_t i = 0; i < folder->change_count; i++)
+		if (folder->changes[i].file == file)
 			return true;
 	return false;
 }
 
 /* Frees what no name and nobody leads to any more. */
-static void collect(void)
+static void collect(uint32_t machine)
 {
-	for (int i = 0; i < FOLDER_FILES_MAX; i++) {
+	struct folder *folder = &folders[machine];
+	int first = (int)machine * FOLDER_FILES_MAX;
+	for (int i = first; i < first + FOLDER_FILES_MAX; i++) {
 		if (!sectors_used(i) || sectors_held(i))
 			continue;
-		if (find_file(&seen, i) != NULL || find_file(&safe, i) != NULL)
+		if (find_file(&folder->seen, i) != NULL ||
+		    find_file(&folder->safe, i) != NULL)
 			continue;
-		if (!pending(i))
+		if (!pending(folder, i))
 			sectors_free(i);
 	}
 }
@@ -119,49 +132,52 @@ static void collect(void)
 static void change(enum change_kind kind, int file, const char *name,
 		   const char *new_name)
 {
-	if (change_count == FOLDER_CHANGES_MAX)
-		folder_sync_names(change_first + 1);
-	struct change *next = &changes[change_count++];
+	struct folder *folder = folder_of(file);
+	if (folder->change_count == FOLDER_CHANGES_MAX)
+		folder_sync_names(folder_machine(file),
+				  folder->change_first + 1);
+	struct change *next = &folder->changes[folder->change_count++];
 	memset(next, 0, sizeof(*next));
 	next->kind = kind;
 	next->file = file;
 	copy_name(next->name, name);
 	copy_name(next->new_name, new_name);
-	bool done = apply(&seen, next);
+	bool done = apply(&folder->seen, next);
 	assert(done);
 }
 
-void folder_clear(void)
+void folder_clear(uint32_t machine)
 {
+	struct folder *folder = &folders[machine];
 	for (uint32_t i = 0; i < FOLDER_NAMES_MAX; i++) {
-		seen.entries[i].file = -1;
-		safe.entries[i].file = -1;
+		folder->seen.entries[i].file = -1;
+		folder->safe.entries[i].file = -1;
 	}
-	change_count = 0;
-	change_first = 0;
-	sectors_clear();
+	folder->change_count = 0;
+	folder->change_first = 0;
+	sectors_clear(machine);
 }
 
-int folder_lookup(const char *name)
+int folder_lookup(uint32_t machine, const char *name)
 {
-	struct entry *entry = find(&seen, name);
+	struct entry *entry = find(&folders[machine].seen, name);
 	return entry != NULL ? entry->file : -ENOENT;
 }
 
-int folder_create(const char *name)
+int folder_create(uint32_t machine, const char *name)
 {
-	if (find(&seen, name) != NULL)
+	if (find(&folders[machine].seen, name) != NULL)
 		return -EEXIST;
-	collect();
-	int file = sectors_new();
+	collect(machine);
+	int file = sectors_new(machine);
 	assert(file >= 0);
 	change(CHANGE_CREATE, file, name, "");
 	return file;
 }
 
-int folder_rename(const char *name, const char *new_name)
+int folder_rename(uint32_t machine, const char *name, const char *new_name)
 {
-	struct entry *entry = find(&seen, name);
+	struct entry *entry = find(&folders[machine].seen, name);
 	if (entry == NULL)
 		return -ENOENT;
 	if (strcmp(name, new_name) == 0)
@@ -170,19 +186,20 @@ int folder_rename(const char *name, const char *new_name)
 	return 0;
 }
 
-int folder_unlink(const char *name)
+int folder_unlink(uint32_t machine, const char *name)
 {
-	struct entry *entry = find(&seen, name);
+	struct entry *entry = find(&folders[machine].seen, name);
 	if (entry == NULL)
 		return -ENOENT;
 	change(CHANGE_UNLINK, entry->file, name, "");
 	return 0;
 }
 
-int folder_list(uint32_t *position, char *ret_name)
+int folder_list(uint32_t machine, uint32_t *position, char *ret_name)
 {
+	const struct names *seen = &folders[machine].seen;
 	while (*position < FOLDER_NAMES_MAX) {
-		const struct entry *entry = &seen.entries[(*position)++];
+		const struct entry *entry = &seen->entries[(*position)++];
 		if (entry->file < 0)
 			continue;
 		memcpy(ret_name, entry->name, FOLDER_NAME_SIZE);
@@ -191,60 +208,65 @@ int folder_list(uint32_t *position, char *ret_name)
 	return 0;
 }
 
-uint64_t folder_change(void)
+uint64_t folder_change(uint32_t machine)
 {
-	return change_first + change_count;
+	return folders[machine].change_first + folders[machine].change_count;
 }
 
-void folder_sync_names(uint64_t until)
+void folder_sync_names(uint32_t machine, uint64_t until)
 {
+	struct folder *folder = &folders[machine];
 	uint32_t count = 0;
-	while (count < change_count && change_first + count < until) {
-		(void)apply(&safe, &changes[count]); /* as far as it goes */
+	while (count < folder->change_count &&
+	       folder->change_first + count < until) {
+		/* As far as it goes. */
+		(void)apply(&folder->safe, &folder->changes[count]);
 		count++;
 	}
-	change_count -= count;
-	change_first += count;
-	memmove(changes, &changes[count], change_count * sizeof(changes[0]));
-	collect();
+	folder->change_count -= count;
+	folder->change_first += count;
+	memmove(folder->changes, &folder->changes[count],
+		folder->change_count * sizeof(folder->changes[0]));
+	collect(machine);
 }
 
 bool folder_named(int file)
 {
-	const struct entry *now = find_file(&seen, file);
-	const struct entry *then = find_file(&safe, file);
+	struct folder *folder = folder_of(file);
+	const struct entry *now = find_file(&folder->seen, file);
+	const struct entry *then = find_file(&folder->safe, file);
 	return now != NULL && then != NULL &&
 	       strcmp(now->name, then->name) == 0;
 }
 
 const char *folder_name(int file)
 {
-	const struct entry *entry = find_file(&seen, file);
+	const struct entry *entry = find_file(&folder_of(file)->seen, file);
 	return entry != NULL ? entry->name : "";
 }
 
 /* Pending changes fall: a prefix of them stays, or any subset. */
-static void lose_names(void)
+static void lose_names(struct folder *folder)
 {
-	uint64_t keep = sim_below(SIM_DISK, change_count + 1);
-	for (uint32_t i = 0; i < change_count; i++) {
+	uint64_t keep = sim_below(SIM_DISK, folder->change_count + 1);
+	for (uint32_t i = 0; i < folder->change_count; i++) {
 		bool stays = i < keep;
 		if (sim.swarm.free_names)
 			stays = sim_below(SIM_DISK, 2) != 0;
-		if (stays && apply(&safe, &changes[i]))
+		if (stays && apply(&folder->safe, &folder->changes[i]))
 			continue;
 		sim_fault(SIM_FAULT_LOST_NAME);
 		sim_trace("disk: a change of names of file % is lost",
-			  changes[i].file);
+			  folder->changes[i].file);
 	}
-	change_first += change_count;
-	change_count = 0;
-	seen = safe;
+	folder->change_first += folder->change_count;
+	folder->change_count = 0;
+	folder->seen = folder->safe;
 }
 
-void folder_power_loss(void)
+void folder_power_loss(uint32_t machine)
 {
-	lose_names();
-	sectors_power_loss();
-	collect();
+	lose_names(&folders[machine]);
+	sectors_power_loss(machine);
+	collect(machine);
 }

@@ -1,6 +1,7 @@
 /*
- * What is on the medium: files of 512-byte sectors and the names that lead to
- * them, each as it is seen now and as it would be after a power loss.
+ * What is on the media, one of each machine: files of 512-byte sectors and the
+ * names that lead to them, each as it is seen now and as it would be after a
+ * power loss.
  *
  * A sector that was written and not flushed is pending: a power loss leaves
  * it old or new, each for itself. A name is pending until the folder was
@@ -15,7 +16,7 @@
 
 enum folder_limits {
 	FOLDER_SECTOR = 512,
-	FOLDER_FILES_MAX = 256,
+	FOLDER_FILES_MAX = 256, /* of one machine */
 	FOLDER_NAMES_MAX = 128,
 	FOLDER_CHANGES_MAX = 256,
 	FOLDER_NAME_SIZE = 64,
@@ -23,20 +24,25 @@ enum folder_limits {
 };
 
 /* Forgets everything: a new, empty medium. */
-void folder_clear(void);
+void folder_clear(uint32_t machine);
 
-/* ---- names; a file is a small number ---- */
+/* ---- names; a file is a number that says whose it is ---- */
 
-int folder_lookup(const char *name); /* -ENOENT */
-int folder_create(const char *name); /* -EEXIST, -ENOSPC */
-int folder_rename(const char *name, const char *new_name);
-int folder_unlink(const char *name);
+static inline uint32_t folder_machine(int file)
+{
+	return (uint32_t)file / FOLDER_FILES_MAX;
+}
+
+int folder_lookup(uint32_t machine, const char *name); /* -ENOENT */
+int folder_create(uint32_t machine, const char *name); /* -EEXIST, -ENOSPC */
+int folder_rename(uint32_t machine, const char *name, const char *new_name);
+int folder_unlink(uint32_t machine, const char *name);
 /* Steps through the names that are seen; as disk_list_now(). */
-int folder_list(uint32_t *position, char *ret_name);
+int folder_list(uint32_t machine, uint32_t *position, char *ret_name);
 
 /* Changes of names so far, and: those up to `change` are durable now. */
-uint64_t folder_change(void);
-void folder_sync_names(uint64_t change);
+uint64_t folder_change(uint32_t machine);
+void folder_sync_names(uint32_t machine, uint64_t change);
 /* The file is found under the name that it has now after a power loss. */
 bool folder_named(int file);
 /* The name as it is seen, for traces and checks; "" when there is none. */
@@ -67,12 +73,12 @@ bool folder_holds(int file, uint64_t offset, const void *data, uint32_t size);
 /* ---- the outside ---- */
 
 /* Pending sectors and names fall; what is seen is what is durable. */
-void folder_power_loss(void);
+void folder_power_loss(uint32_t machine);
 /* Flips one bit of durable content; folder_mend() undoes all flips. */
 void folder_rot(int file, uint64_t offset, uint8_t bit);
-uint32_t folder_rotten(void);
-void folder_mend(void);
+uint32_t folder_rotten(uint32_t machine);
+void folder_mend(uint32_t machine);
 /* From here on nobody knows of it: a lie on purpose. */
-void folder_forget_rot(void);
+void folder_forget_rot(uint32_t machine);
 
 #endif

@@ -1,15 +1,18 @@
 /*
- * What is durable; see tests/sim/ghost.h.
+ * What is committed; see tests/sim/ghost.h.
+ *
+ * Bytes of entries are kept from when the first disk has them until they are
+ * committed, or another entry is at their index.
  */
 #include "tests/sim/ghost.h"
-#include "tests/sim/folder.h"
 #include "tests/sim/history.h"
+#include "tests/sim/machine.h"
+#include "tests/sim/medium.h"
 #include "tests/sim/model.h"
+#include "tests/sim/roster.h"
 #include "tests/sim/sim.h"
 
-#include "raft/entry.h"
-#include "wal/record.h"
-#include "wal/segment.h"
+#include "raft/conf.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -19,39 +22,50 @@
 
 enum ghost_limits {
 	GHOST_STORE_SIZE = 64 << 20,
-	GHOST_FILES_MAX = 16,
 	GHOST_BUDGET = 1 << 16,
+	GHOST_CONFS_MAX = 4096,
+	GHOST_BATCHES = 1 << 12, /* a power of two; see was_committed() */
 };
 
-/* A record that a crash may have left, until recovery decides. */
-struct maybe {
-	bool pending;
-	int file;
-	uint64_t offset;
-	uint8_t *bytes;
-	uint32_t size;
-	uint32_t room;
+/* An entry that some disk has or had. */
+struct fact {
+	struct fact *next; /* of the same index */
+	uint64_t term;
+	uint64_t chain;
+	uint8_t *bytes; /* NULL: needed no more */
+};
+
+struct committed {
+	uint64_t term;
+	uint64_t chain;
+	uint64_t by; /* term in which it was found out */
+	struct store_hash hash;
+};
+
+struct batch {
+	uint64_t origin;
+	uint64_t number;
+};
+
+struct conf {
+	uint64_t index; /* in force from here on */
+	struct raft_conf_state state;
 };
 
 struct ghost {
 	struct store *store;
 	uint8_t *memory;
+	struct fact **facts; /* by index */
+	uint64_t facts_room;
+	uint64_t facts_end;
+	struct committed *log; /* by index */
+	uint64_t log_room;
 	uint64_t index;
-	uint64_t term;
-	uint64_t sequence; /* of the newest record */
-	uint64_t loose; /* records without entries may stand up to here */
-	struct store_hash *hashes; /* by index */
-	uint64_t hashes_room;
-	struct maybe maybe;
-	int newest_file;
-	uint64_t newest_offset;
-	uint32_t newest_size;
-	int unnamed[GHOST_FILES_MAX];
-	uint32_t unnamed_count;
+	struct conf confs[GHOST_CONFS_MAX];
+	uint32_t conf_count;
+	struct batch batches[GHOST_BATCHES];
 	uint64_t drops;
 	uint64_t shown;
-	uint64_t named; /* revision up to which names were found durable */
-	uint32_t segments_seen;
 };
 
 static struct ghost ghost;
@@ -71,29 +85,45 @@ const struct store_settings *ghost_settings(void)
 	return &settings;
 }
 
-void ghost_clear(void)
+static void free_facts(struct fact *fact)
 {
-	uint8_t *memory = ghost.memory;
-	struct store_hash *hashes = ghost.hashes;
-	uint64_t hashes_room = ghost.hashes_room;
-	struct maybe maybe = ghost.maybe;
-	if (memory == NULL) {
-		memory = mmap(NULL, GHOST_STORE_SIZE, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			      0);
-		assert(memory != MAP_FAILED);
+	while (fact != NULL) {
+		struct fact *next = fact->next;
+		free(fact->bytes);
+		free(fact);
+		fact = next;
 	}
-	int status = madvise(memory, GHOST_STORE_SIZE, MADV_DONTNEED);
+}
+
+static void renew_store(void)
+{
+	if (ghost.memory == NULL) {
+		ghost.memory = mmap(
+			NULL, GHOST_STORE_SIZE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		assert(ghost.memory != MAP_FAILED);
+	}
+	int status = madvise(ghost.memory, GHOST_STORE_SIZE, MADV_DONTNEED);
 	assert(status == 0);
-	memset(&ghost, 0, sizeof(ghost));
-	ghost.memory = memory;
-	ghost.hashes = hashes;
-	ghost.hashes_room = hashes_room;
-	ghost.maybe = maybe;
-	ghost.maybe.pending = false;
-	ghost.newest_file = -1;
-	status = store_init(&ghost.store, memory, GHOST_STORE_SIZE, &settings);
+	status = store_init(&ghost.store, ghost.memory, GHOST_STORE_SIZE,
+			    &settings);
 	assert(status == 0);
+}
+
+void ghost_clear(const struct raft_conf_state *conf)
+{
+	for (uint64_t i = 0; i < ghost.facts_end; i++) {
+		free_facts(ghost.facts[i]);
+		ghost.facts[i] = NULL;
+	}
+	ghost.facts_end = 0;
+	ghost.index = 0;
+	ghost.confs[0] = (struct conf){0, *conf};
+	ghost.conf_count = 1;
+	memset(ghost.batches, 0, sizeof(ghost.batches));
+	ghost.drops = 0;
+	ghost.shown = 0;
+	renew_store();
 	history_clear();
 }
 
@@ -122,41 +152,179 @@ uint64_t ghost_shown_revision(void)
 	return ghost.shown;
 }
 
-bool ghost_newest_record(int *ret_file, uint64_t *ret_offset,
-			 uint32_t *ret_size)
+/* ---- facts ---- */
+
+static struct fact **facts_at(uint64_t index)
 {
-	if (ghost.newest_file < 0)
-		return false;
-	*ret_file = ghost.newest_file;
-	*ret_offset = ghost.newest_offset;
-	*ret_size = ghost.newest_size;
+	if (index >= ghost.facts_room) {
+		uint64_t room = ghost.facts_room == 0 ? 4096 : ghost.facts_room;
+		while (room <= index)
+			room *= 2;
+		ghost.facts =
+			realloc(ghost.facts, room * sizeof(ghost.facts[0]));
+		assert(ghost.facts != NULL);
+		memset(&ghost.facts[ghost.facts_room], 0,
+		       (room - ghost.facts_room) * sizeof(ghost.facts[0]));
+		ghost.facts_room = room;
+	}
+	if (index >= ghost.facts_end)
+		ghost.facts_end = index + 1;
+	return &ghost.facts[index];
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
+	return x ^ (x >> 31);
+}
+
+/* The header holds the checksum of the payload: it stands for all of it. */
+static uint64_t chain_of(uint64_t before, const struct entry_header *header)
+{
+	uint64_t words[sizeof(*header) / 8];
+	memcpy(words, header, sizeof(words));
+	for (uint32_t i = 0; i < sizeof(words) / 8; i++)
+		before = mix(before ^ words[i]) + i;
+	return before != 0 ? before : 1;
+}
+
+static struct fact *fact_find(uint64_t index, uint64_t term)
+{
+	struct fact *fact = index < ghost.facts_end ? ghost.facts[index] : NULL;
+	while (fact != NULL && fact->term != term)
+		fact = fact->next;
+	return fact;
+}
+
+uint64_t ghost_fact(const uint8_t *bytes, const struct entry_header *header,
+		    uint64_t before)
+{
+	uint64_t chain = chain_of(before, header);
+	struct fact *fact = fact_find(header->index, header->term);
+	if (fact != NULL) {
+		sim_check(fact->chain == chain,
+			  "there are two logs with an entry %" PRIu64
+			  " of term %" PRIu64,
+			  header->index, header->term);
+		return chain;
+	}
+	struct fact **first = facts_at(header->index);
+	fact = malloc(sizeof(*fact));
+	assert(fact != NULL);
+	*fact = (struct fact){*first, header->term, chain, NULL};
+	*first = fact;
+	if (header->index > ghost.index) {
+		uint32_t size = entry_size(header->size);
+		fact->bytes = malloc(size);
+		assert(fact->bytes != NULL);
+		memcpy(fact->bytes, bytes, size);
+	}
+	return chain;
+}
+
+/* ---- configurations ---- */
+
+const struct raft_conf_state *ghost_conf(void)
+{
+	return &ghost.confs[ghost.conf_count - 1].state;
+}
+
+static bool half_has(const uint64_t *ids, uint8_t count, uint64_t index)
+{
+	uint32_t have = 0;
+	for (uint8_t i = 0; i < count; i++) {
+		int machine = machine_of_member(ids[i]);
+		have += machine >= 0 && medium_holds((uint32_t)machine, index,
+						     ghost.log[index].chain);
+	}
+	return count == 0 || have > count / 2;
+}
+
+bool ghost_is_safe(uint64_t index, uint64_t conf_from, uint64_t conf_to)
+{
+	for (uint32_t i = ghost.conf_count; i > 0; i--) {
+		const struct conf *conf = &ghost.confs[i - 1];
+		if (conf->index > conf_to)
+			continue;
+		if (half_has(conf->state.voters, conf->state.voter_count,
+			     index) &&
+		    half_has(conf->state.outgoing, conf->state.outgoing_count,
+			     index))
+			return true;
+		if (conf->index <= conf_from)
+			return false;
+	}
+	return false;
+}
+
+static bool is_conf(uint32_t kind)
+{
+	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
+}
+
+static bool listens(const struct raft_conf_state *conf, uint64_t id)
+{
+	return raft_conf_has(conf->learners, conf->learner_count, id);
+}
+
+static bool is_known(const struct raft_conf_state *conf, uint64_t id)
+{
+	return listens(conf, id) ||
+	       raft_conf_has(conf->voters, conf->voter_count, id) ||
+	       raft_conf_has(conf->outgoing, conf->outgoing_count, id) ||
+	       raft_conf_has(conf->learners_next, conf->learner_next_count, id);
+}
+
+/* Who is new is added, who listens is promoted, who is there is removed. */
+static bool fits(const struct raft_conf_state *conf,
+		 const struct raft_conf_changes *changes)
+{
+	for (uint8_t i = 0; i < changes->count; i++) {
+		const struct raft_conf_change *one = &changes->changes[i];
+		bool wanted = one->type != RAFT_ADD_LEARNER;
+		if (one->type == RAFT_ADD_VOTER && !listens(conf, one->id))
+			return false;
+		if (is_known(conf, one->id) != wanted)
+			return false;
+	}
 	return true;
 }
 
-/* ---- entries ---- */
-
-static void remember_hash(void)
+/* As each member does it: what the configuration does not bear is refused. */
+static bool change_conf(const struct entry_header *header, const uint8_t *bytes,
+			struct raft_conf_state *ret_conf)
 {
-	if (ghost.index >= ghost.hashes_room) {
-		uint64_t room =
-			ghost.hashes_room == 0 ? 4096 : ghost.hashes_room * 2;
-		ghost.hashes =
-			realloc(ghost.hashes, room * sizeof(*ghost.hashes));
-		assert(ghost.hashes != NULL);
-		ghost.hashes_room = room;
-	}
-	store_hash(ghost.store, &ghost.hashes[ghost.index]);
+	struct raft_conf_changes changes;
+	struct raft_conf_fresh fresh;
+	*ret_conf = *ghost_conf();
+	return raft_conf_decode(header->kind, entry_payload(bytes),
+				header->size, &changes) == 0 &&
+	       (header->size == 0 || fits(ret_conf, &changes)) &&
+	       raft_conf_change(ret_conf, &changes, &fresh) == RAFT_CONF_OK;
 }
 
+static void take_conf(const struct raft_conf_state *conf)
+{
+	assert(ghost.conf_count < GHOST_CONFS_MAX);
+	sim_trace("ghost: from entry % on % members vote, % did, % listen",
+		  ghost.index, conf->voter_count, conf->outgoing_count,
+		  conf->learner_count);
+	ghost.confs[ghost.conf_count++] = (struct conf){ghost.index, *conf};
+	roster_follow();
+}
+
+/* ---- applying ---- */
+
 static void hear_operations(const struct entry_header *header,
-			    const uint8_t *payload)
+			    const uint8_t *payload, uint32_t at)
 {
 	uint32_t count = 0;
 	const struct store_result *results = store_results(ghost.store, &count);
-	sim_check(count == header->op_count,
+	uint32_t expected = is_conf(header->kind) ? 1 : header->op_count;
+	sim_check(count == expected,
 		  "entry %" PRIu64 " of %u operations has %u results",
-		  header->index, header->op_count, count);
-	uint32_t at = 0;
+		  header->index, expected, count);
 	for (uint32_t i = 0; i < count; i++) {
 		struct op_header op;
 		memcpy(&op, payload + at, sizeof(op));
@@ -171,212 +339,156 @@ static void hear_operations(const struct entry_header *header,
 		SIM_SOMETIMES(BATCH_OF_MANY);
 }
 
-static void apply(const uint8_t *bytes, const struct entry_header *header)
+/* A change of membership, and whether it takes effect. */
+static void finish_conf(const struct entry_header *header, const uint8_t *bytes,
+			const struct raft_conf_state *conf)
 {
-	struct raft_entry entry = {
-		.index = header->index,
-		.term = header->term,
-		.kind = header->kind,
-		.size = header->size,
-		.data = bytes,
-	};
-	sim_check(header->index == ghost.index + 1,
-		  "entry %" PRIu64 " is written, and %" PRIu64
-		  " entries are durable",
-		  header->index, ghost.index);
-	sim_check(header->term >= ghost.term,
-		  "entry %" PRIu64 " has an older term", header->index);
-	store_apply_begin(ghost.store, &entry);
-	while (store_apply(ghost.store, GHOST_BUDGET) != 0)
-		continue;
-	ghost.index = header->index;
-	ghost.term = header->term;
-	if (header->kind == ENTRY_NORMAL)
-		hear_operations(header, entry_payload(bytes));
+	uint32_t count = 0;
+	const struct store_result *results = store_results(ghost.store, &count);
+	bool refused = count > 0 &&
+		       (results[0].status != 0 ||
+			(results[0].flags & CONCLAVE_RESULT_REPEATED) != 0);
+	if (header->size > 0) {
+		struct raft_conf_changes changes;
+		int code = raft_conf_decode(header->kind, entry_payload(bytes),
+					    header->size, &changes);
+		assert(code == 0);
+		hear_operations(header, entry_payload(bytes),
+				(uint32_t)raft_conf_size(changes.count));
+	}
+	if (!refused && conf != NULL)
+		take_conf(conf);
+}
+
+static void note_kind(const struct entry_header *header)
+{
 	if (header->kind == ENTRY_SESSION_EXPIRE)
 		SIM_SOMETIMES(SESSION_EXPIRED);
 	ghost.drops += header->kind == ENTRY_SESSION_DROP;
-	if (header->kind == ENTRY_COMPACTION) {
-		SIM_SOMETIMES(LEADER_COMPACTED);
-		model_compacted_to(store_compacted(ghost.store));
-	}
-	remember_hash();
+	if (header->kind != ENTRY_COMPACTION)
+		return;
+	SIM_SOMETIMES(LEADER_COMPACTED);
+	model_compacted_to(store_compacted(ghost.store));
+}
+
+/* The batch was proposed again, though its first copy was not lost. */
+static void note_batch(const struct entry_header *header)
+{
+	uint64_t at = mix(header->origin ^ mix(header->batch));
+	struct batch *batch = &ghost.batches[at % GHOST_BATCHES];
+	if (header->kind == ENTRY_EMPTY || header->batch == 0)
+		return;
+	if (batch->origin == header->origin && batch->number == header->batch)
+		SIM_SOMETIMES(SECOND_COPY);
+	*batch = (struct batch){header->origin, header->batch};
+}
+
+static void apply(const uint8_t *bytes)
+{
+	struct entry_header header;
+	struct raft_conf_state conf;
+	memcpy(&header, bytes, sizeof(header));
+	struct raft_entry entry = {
+		.index = header.index,
+		.term = header.term,
+		.kind = header.kind,
+		.size = header.size,
+		.data = bytes,
+	};
+	sim_trace("ghost: entry % of term %, kind %, by member %", header.index,
+		  header.term, header.kind, header.origin);
+	bool changes =
+		is_conf(header.kind) && change_conf(&header, bytes, &conf);
+	store_apply_begin(ghost.store, &entry);
+	if (is_conf(header.kind) && header.size > 0 && !changes)
+		store_apply_refuse(ghost.store, CONCLAVE_EMEMBERSHIP);
+	while (store_apply(ghost.store, GHOST_BUDGET) != 0)
+		continue;
+	if (header.kind == ENTRY_NORMAL)
+		hear_operations(&header, entry_payload(bytes), 0);
+	if (is_conf(header.kind))
+		finish_conf(&header, bytes, changes ? &conf : NULL);
+	note_kind(&header);
+	note_batch(&header);
+	store_hash(ghost.store, &ghost.log[ghost.index].hash);
 	while (store_compact(ghost.store, GHOST_BUDGET) != 0)
 		continue;
 }
 
-static void take_entries(const struct record_header *record,
-			 const uint8_t *payload)
+/* ---- committing ---- */
+
+uint64_t ghost_term_at(uint64_t index)
 {
-	uint32_t at = 0;
-	for (uint32_t i = 0; i < record->entry_count; i++) {
-		struct entry_header header;
-		int code = entry_check(payload + at, record->payload_size - at,
-				       &header);
-		sim_check(code == 0, "a durable entry is malformed: %d", code);
-		apply(payload + at, &header);
-		at += entry_size(header.size);
-	}
-	sim_check(at == record->payload_size,
-		  "a record holds more than its entries");
+	assert(index > 0 && index <= ghost.index);
+	return ghost.log[index].term;
 }
 
-/* ---- records ---- */
-
-static void check_sequence(const struct record_header *record)
+uint64_t ghost_chain(uint64_t index)
 {
-	uint64_t next = ghost.sequence + 1;
-	/* A folder that was not ready when its maker died is made anew. */
-	bool first = ghost.index == 0 && record->sequence == 1;
-	bool fits = first || record->sequence == next ||
-		    (record->sequence > next &&
-		     record->sequence <= ghost.loose + 1);
-	sim_check(fits, "record %" PRIu64 " is written behind record %" PRIu64,
-		  record->sequence, ghost.sequence);
+	sim_check(index <= ghost.index,
+		  "a snapshot is of entry %" PRIu64 ", and only %" PRIu64
+		  " are committed",
+		  index, ghost.index);
+	return index == 0 ? 0 : ghost.log[index].chain;
 }
 
-static void note_file(int file)
+uint64_t ghost_index_before(uint64_t term)
 {
-	if (folder_named(file))
+	uint64_t index = ghost.index;
+	while (index > 0 && ghost.log[index].by >= term)
+		index--;
+	return index;
+}
+
+static void grow_log(void)
+{
+	if (ghost.index < ghost.log_room)
 		return;
-	for (uint32_t i = 0; i < ghost.unnamed_count; i++)
-		if (ghost.unnamed[i] == file)
-			return;
-	assert(ghost.unnamed_count < GHOST_FILES_MAX);
-	ghost.unnamed[ghost.unnamed_count++] = file;
+	ghost.log_room = ghost.log_room == 0 ? 4096 : 2 * ghost.log_room;
+	ghost.log = realloc(ghost.log, ghost.log_room * sizeof(ghost.log[0]));
+	assert(ghost.log != NULL);
 }
 
-static void take_record(int file, uint64_t offset, const uint8_t *bytes,
-			uint32_t size)
+void ghost_commit(uint64_t index, uint64_t term, uint64_t by)
 {
-	struct record_header record;
-	int code = record_check_header(bytes, &record);
-	sim_check(code == 0, "a durable record is malformed: %d", code);
-	sim_check(record.frame.own * DISK_BLOCK == size,
-		  "a record of %u blocks is written as %u bytes",
-		  record.frame.own, size);
-	sim_check(record_bad_block(bytes, &record) < 0,
-		  "a durable record has a bad block");
-	check_sequence(&record);
-	sim_trace("ghost: record %, entries % to %", record.sequence,
-		  record.first_index, record.last_index);
-	ghost.sequence = record.sequence;
-	ghost.loose = 0;
-	ghost.newest_file = file;
-	ghost.newest_offset = offset;
-	ghost.newest_size = size;
-	note_file(file);
-	take_entries(&record, bytes + record.payload);
-}
-
-/* The record in what was written, behind a segment's header if there is one;
- * NULL when it is something else: zeros, or another file's. */
-static const uint8_t *find_record(int file, const uint8_t *bytes,
-				  uint32_t *size, uint64_t *offset)
-{
-	struct segment_header segment;
-	uint32_t number;
-	if (!segment_parse(folder_name(file), &number))
-		return NULL;
-	if (segment_check(bytes, &segment) == 0) {
-		if (*size == DISK_BLOCK)
-			return NULL;
-		SIM_SOMETIMES(SEGMENT_ROTATED);
-		if (number < 32) {
-			if ((ghost.segments_seen >> number & 1) != 0)
-				SIM_SOMETIMES(SEGMENT_RECYCLED);
-			ghost.segments_seen |= 1u << number;
-		}
-		*size -= DISK_BLOCK;
-		*offset += DISK_BLOCK;
-		return bytes + DISK_BLOCK;
+	assert(index == ghost.index + 1);
+	sim_check(index == 1 || by >= ghost.log[index - 1].by,
+		  "entry %" PRIu64 " is committed in term %" PRIu64
+		  ", and the one before in term %" PRIu64,
+		  index, by, index == 1 ? 0 : ghost.log[index - 1].by);
+	struct fact *fact = fact_find(index, term);
+	sim_check(fact != NULL && fact->bytes != NULL,
+		  "entry %" PRIu64 " of term %" PRIu64
+		  " is committed, and no disk has it",
+		  index, term);
+	ghost.index = index;
+	grow_log();
+	ghost.log[index] = (struct committed){
+		.term = term,
+		.chain = fact->chain,
+		.by = by,
+	};
+	apply(fact->bytes);
+	for (fact = ghost.facts[index]; fact != NULL; fact = fact->next) {
+		free(fact->bytes);
+		fact->bytes = NULL;
 	}
-	struct record_header record;
-	return record_check_header(bytes, &record) == 0 ? bytes : NULL;
 }
 
-static void keep_maybe(int file, uint64_t offset, const void *data,
-		       uint32_t size)
-{
-	struct maybe *maybe = &ghost.maybe;
-	sim_trace("ghost: a record at % of file % may be there", offset, file);
-	if (maybe->room < size) {
-		free(maybe->bytes);
-		maybe->bytes = malloc(size);
-		assert(maybe->bytes != NULL);
-		maybe->room = size;
-	}
-	memcpy(maybe->bytes, data, size);
-	maybe->pending = true;
-	maybe->file = file;
-	maybe->offset = offset;
-	maybe->size = size;
-}
-
-void ghost_written(int file, uint64_t offset, const void *data, uint32_t size)
-{
-	const uint8_t *record = find_record(file, data, &size, &offset);
-	if (record != NULL)
-		take_record(file, offset, record, size);
-}
-
-void ghost_cut(int file, uint64_t offset, const void *data, uint32_t size)
-{
-	const uint8_t *record = find_record(file, data, &size, &offset);
-	if (record != NULL && folder_holds(file, offset, record, size))
-		keep_maybe(file, offset, record, size);
-}
-
-/* ---- recovery ---- */
-
-static uint64_t last_of(const struct wal_report *report)
-{
-	return report->last_index > report->snapshot_index
-		       ? report->last_index
-		       : report->snapshot_index;
-}
-
-void ghost_recovered(const struct wal_report *report)
-{
-	uint64_t last = last_of(report);
-	struct maybe *maybe = &ghost.maybe;
-	if (maybe->pending) {
-		struct record_header record;
-		int code = record_check_header(maybe->bytes, &record);
-		assert(code == 0);
-		maybe->pending = false;
-		if (record.entry_count == 0 && record.sequence > ghost.loose)
-			ghost.loose = record.sequence;
-		if (record.entry_count > 0 && last >= record.last_index)
-			take_record(maybe->file, maybe->offset, maybe->bytes,
-				    maybe->size);
-	}
-	sim_check(last >= ghost.index,
-		  "recovery found entries to %" PRIu64 ", and %" PRIu64
-		  " were durable (%s)",
-		  last, ghost.index, report->where);
-	sim_check(last <= ghost.index,
-		  "recovery found entries to %" PRIu64 ", and only %" PRIu64
-		  " were ever written",
-		  last, ghost.index);
-	sim_check(report->hard.term >= ghost.term,
-		  "recovery found term %" PRIu64 ", and %" PRIu64
-		  " was durable",
-		  report->hard.term, ghost.term);
-}
+/* ---- what is held against it ---- */
 
 void ghost_compare(const struct store *store)
 {
 	uint64_t applied = store_applied(store);
 	struct store_hash hash;
 	sim_check(applied <= ghost.index,
-		  "entry %" PRIu64 " is applied, and %" PRIu64 " are durable",
+		  "entry %" PRIu64 " is applied, and %" PRIu64 " are committed",
 		  applied, ghost.index);
 	if (applied == 0)
 		return;
 	store_hash(store, &hash);
-	sim_check(hash.low == ghost.hashes[applied].low &&
-			  hash.high == ghost.hashes[applied].high,
+	sim_check(hash.low == ghost.log[applied].hash.low &&
+			  hash.high == ghost.log[applied].hash.high,
 		  "the state at entry %" PRIu64
 		  " is not what the log alone gives",
 		  applied);
@@ -385,17 +497,8 @@ void ghost_compare(const struct store *store)
 void ghost_shown(uint64_t revision)
 {
 	sim_check(revision <= store_revision(ghost.store),
-		  "revision %" PRIu64 " is shown, and %" PRIu64 " is durable",
+		  "revision %" PRIu64 " is shown, and %" PRIu64 " is committed",
 		  revision, store_revision(ghost.store));
 	if (revision > ghost.shown)
 		ghost.shown = revision;
-	if (revision <= ghost.named)
-		return;
-	for (uint32_t i = 0; i < ghost.unnamed_count; i++)
-		sim_check(folder_named(ghost.unnamed[i]),
-			  "revision %" PRIu64 " is shown, and its segment has "
-			  "no durable name",
-			  revision);
-	ghost.unnamed_count = 0;
-	ghost.named = revision;
 }

@@ -38,7 +38,8 @@ struct session {
 	bool used;
 	uint8_t id[16];
 	bool begun; /* an operation of it was admitted */
-	uint64_t last; /* highest sequence that took effect */
+	uint64_t last; /* the sequence that took effect last */
+	uint64_t settled; /* all below, whatever they came to */
 	struct request *requests; /* by sequence */
 	uint64_t room;
 };
@@ -233,12 +234,20 @@ static void note_effect(const struct op_header *op, struct request *request,
 	sim_check(!request->never,
 		  "request %" PRIu64 " takes effect after it was refused",
 		  op->sequence);
-	sim_check(op->sequence > session->last,
+	/*
+	 * Requests that were in flight together may come in another order
+	 * when they are proposed again to another member.
+	 */
+	bool alone = sim.swarm.members == 1;
+	uint64_t floor = alone ? session->last + 1 : session->settled;
+	sim_check(op->sequence >= floor,
 		  "request %" PRIu64 " takes effect behind request %" PRIu64
 		  " of its session",
 		  op->sequence, session->last);
 	request->effect = true;
 	session->last = op->sequence;
+	if (session->settled < op->settled_below)
+		session->settled = op->settled_below;
 }
 
 void history_applied(const struct op_header *op, const uint8_t *key,

@@ -57,4 +57,13 @@ void history_settled(const uint8_t session[16], uint64_t sequence,
 /* The caller was told that it was never applied, and never will be. */
 void history_never(const uint8_t session[16], uint64_t sequence, int status);
 
+/* ---- what is committed ---- */
+
+struct op_header;
+struct store_result;
+
+/* An operation is committed; `result` is what it comes to. */
+void history_applied(const struct op_header *op, const uint8_t *key,
+		     const uint8_t *value, const struct store_result *result);
+
 #endif

@@ -1,12 +1,17 @@
 /*
- * How the daemon starts: the log is opened, the node is made, and what was
- * recovered is held against the ghost; see tests/sim/machine.h.
+ * How a daemon starts: the log is opened, the node is made, and what was
+ * recovered is held against what its disk had; see tests/sim/machine.h.
  */
 #include "tests/sim/disk.h"
 #include "tests/sim/folder.h"
 #include "tests/sim/ghost.h"
 #include "tests/sim/machine_state.h"
+#include "tests/sim/medium.h"
+#include "tests/sim/roster.h"
 #include "tests/sim/sim.h"
+#include "tests/sim/watch.h"
+
+#include "daemon/node_state.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -31,11 +36,18 @@ static uint8_t *renew(uint8_t *old, size_t old_size, size_t size)
 	return memory;
 }
 
-static void wal_shape(struct wal_options *ret_options)
+void machine_zero(void *mapping)
+{
+	int status = madvise(mapping, STORE_SIZE, MADV_DONTNEED);
+	assert(status == 0);
+}
+
+static void wal_shape(const struct machine *machine,
+		      struct wal_options *ret_options)
 {
 	*ret_options = (struct wal_options){
 		.cluster = "simulated cluste",
-		.member = MEMBER,
+		.member = machine->member.id,
 		.seed = sim_random(SIM_DAEMON),
 		.segment_size = sim.swarm.segment_size,
 		.spares_min = sim.swarm.spares,
@@ -45,15 +57,17 @@ static void wal_shape(struct wal_options *ret_options)
 	};
 }
 
-static void node_shape(struct node_options *ret_options)
+static void node_shape(const struct machine *machine,
+		       struct node_options *ret_options)
 {
+	bool alone = machine->member.known_count == 0;
 	*ret_options = (struct node_options){
 		.cluster = "simulated cluste",
-		.member = MEMBER,
-		.incarnation = machine.view.life,
+		.member = machine->member.id,
+		.incarnation = machine->view.life,
 		.seed = sim_random(SIM_DAEMON),
-		.tick_ns = 10 * SIM_MS,
-		.election_ticks = 10,
+		.tick_ns = sim.swarm.tick_ns,
+		.election_ticks = sim.swarm.election_ticks,
 		.heartbeat_ticks = 1,
 		.handles_max = 2 * SIM_CLIENTS_MAX + 8,
 		.user_handles_max = 2 * SIM_CLIENTS_MAX + 8,
@@ -61,95 +75,126 @@ static void node_shape(struct node_options *ret_options)
 		.batch_size = sim.swarm.batch_size,
 		.uncommitted_max = sim.swarm.uncommitted_max,
 		.apply_budget = sim.swarm.apply_budget,
-		.voters = {.voters = {MEMBER}, .voter_count = 1},
-		.status = machine.view.status,
+		.peers_max = alone ? 0 : SIM_MACHINES_MAX + 1,
+		.members = machine->member.known,
+		.member_count = machine->member.known_count,
+		.voters = machine->member.voters,
+		.spare_base = alone ? NULL : machine->store_memory[1],
+		.spare_size = STORE_SIZE,
+		.status = machine->view.status,
 	};
+}
+
+static bool is_explained(const struct machine *machine)
+{
+	struct sim_disk_excuse excuse;
+	sim_disk_excuse(machine->number, &excuse);
+	sim_trace("machine %: start refused; rot %, write errors %, "
+		  "read errors %",
+		  machine->number, folder_rotten(machine->number),
+		  excuse.write_errors, excuse.read_errors);
+	return folder_rotten(machine->number) > 0 || excuse.write_errors > 0 ||
+	       excuse.read_errors > 0 || excuse.no_space > 0;
 }
 
 /*
  * The log will not open. That is right only when this boot of the machine has
- * seen a fault that explains it. Then a person comes, replaces what rotted,
- * and turns the machine off and on.
+ * seen a fault that explains it. Then, if it is damaged and others remain, it
+ * stays away; else a person comes, replaces what rotted, and turns the
+ * machine off and on.
  */
-static void refused(int code, const struct wal_report *report)
+static void refused(struct machine *machine, int code,
+		    const struct wal_report *report)
 {
+	uint32_t number = machine->number;
 	struct sim_disk_excuse excuse;
-	sim_disk_excuse(&excuse);
-	sim_trace("daemon: start refused with %, rot %, write errors %, "
-		  "read errors %",
-		  (int64_t)code, folder_rotten(), excuse.write_errors,
-		  excuse.read_errors);
-	bool explained = folder_rotten() > 0 || excuse.write_errors > 0 ||
-			 excuse.read_errors > 0 || excuse.no_space > 0;
-	sim_check(explained, "the log refuses to open (%d: %s) without cause",
-		  code, report->where);
+	sim_check(is_explained(machine),
+		  "the log of machine %u refuses to open (%d: %s) without "
+		  "cause",
+		  number, code, report->where);
 	sim_check(code != WAL_EFOREIGN && code != WAL_EFUTURE,
 		  "the log takes itself for another's (%d: %s)", code,
 		  report->where);
+	sim_disk_excuse(number, &excuse);
 	bool full =
 		excuse.no_space > 0 && (code == -ENOSPC || code == WAL_EFULL);
-	machine.refusals += !full;
-	sim_check(machine.refusals < REFUSALS_MAX,
+	machine->refusals += !full;
+	sim_check(machine->refusals < REFUSALS_MAX,
 		  "the log never opens again (%d: %s)", code, report->where);
+	machine->doomed = true;
 	if (code == WAL_EDAMAGED)
 		SIM_SOMETIMES(DAMAGE_REFUSED);
-	folder_mend();
-	sim_disk_excuse_clear();
-	machine.doomed = true;
+	if (folder_rotten(number) > 0 && roster_damaged(number))
+		return;
+	folder_mend(number);
+	sim_disk_excuse_clear(number);
 }
 
-static int open_log(struct wal_report *ret_report)
+static int open_log(struct machine *machine, struct wal_report *ret_report)
 {
 	struct wal_options options;
-	wal_shape(&options);
+	wal_shape(machine, &options);
 	size_t size = wal_memory_size(&options);
-	machine.wal_memory = renew(machine.wal_memory, machine.wal_size, size);
-	machine.wal_size = size;
+	machine->wal_memory =
+		renew(machine->wal_memory, machine->wal_size, size);
+	machine->wal_size = size;
 	memset(ret_report, 0, sizeof(*ret_report));
-	machine.disk = sim_disk_open();
-	return wal_open(&machine.wal, machine.disk, &options,
-			machine.wal_memory, ret_report);
+	machine->disk = sim_disk_open(machine->number);
+	return wal_open(&machine->wal, machine->disk, &options,
+			machine->wal_memory, ret_report);
 }
 
-static int open_node(const struct wal_report *report)
+static int open_node(struct machine *machine, const struct wal_report *report)
 {
 	struct node_options options;
-	node_shape(&options);
+	for (uint32_t i = 0; i < MAPPINGS; i++)
+		machine->store_memory[i] =
+			renew(machine->store_memory[i], STORE_SIZE, STORE_SIZE);
+	node_shape(machine, &options);
 	size_t size = node_memory_size(&options);
-	machine.node_memory =
-		renew(machine.node_memory, machine.node_size, size);
-	machine.node_size = size;
-	machine.store_memory =
-		renew(machine.store_memory, STORE_SIZE, STORE_SIZE);
-	int code = store_init(&machine.store, machine.store_memory, STORE_SIZE,
-			      ghost_settings());
+	machine->node_memory =
+		renew(machine->node_memory, machine->node_size, size);
+	machine->node_size = size;
+	int code = store_init(&machine->store, machine->store_memory[0],
+			      STORE_SIZE, ghost_settings());
 	sim_check(code == 0, "store_init: %d", code);
-	return node_init(&machine.view.node, &options, machine.wal, report,
-			 machine.store, machine.node_memory);
+	return node_init(&machine->view.node, &options, machine->wal, report,
+			 machine->store, machine->node_memory);
 }
 
-bool machine_open(void)
+static void note_report(const struct machine *machine,
+			const struct wal_report *report)
+{
+	sim_trace("machine %: log open, last index %, snapshot %, torn %",
+		  machine->number, report->last_index, report->snapshot_index,
+		  report->torn);
+	if (report->torn)
+		SIM_SOMETIMES(TAIL_TORN);
+	if (report->snapshot_index > 0)
+		SIM_SOMETIMES(SNAPSHOT_LOADED);
+	if (medium_has_tail(machine->number, ghost_index()) &&
+	    machine->member.known_count > 0)
+		SIM_SOMETIMES(TAIL_RECOVERED);
+}
+
+bool machine_open(struct machine *machine)
 {
 	struct wal_report report;
-	int code = open_log(&report);
+	int code = open_log(machine, &report);
 	if (code != 0) {
-		refused(code, &report);
+		refused(machine, code, &report);
 		return false;
 	}
-	sim_trace("daemon: log open, last index %, snapshot %, torn %, "
-		  "records %",
-		  report.last_index, report.snapshot_index, report.torn,
-		  report.records);
-	if (report.torn)
-		SIM_SOMETIMES(TAIL_TORN);
-	if (report.snapshot_index > 0)
-		SIM_SOMETIMES(SNAPSHOT_LOADED);
-	ghost_recovered(&report);
-	code = open_node(&report);
+	medium_recovered(machine->number, &report);
+	note_report(machine, &report);
+	code = open_node(machine, &report);
 	if (code != 0) {
-		refused(code, &report);
+		machine->view.node = NULL;
+		refused(machine, code, &report);
 		return false;
 	}
-	machine.refusals = 0;
+	medium_check_log(machine->number, machine->view.node->raft);
+	watch_look(machine->number, machine->view.node);
+	machine->refusals = 0;
 	return true;
 }

@@ -1,5 +1,5 @@
 /*
- * The machine's own state, shared by tests/sim/machine.c and
+ * The machines' own state, shared by tests/sim/machine.c and
  * tests/sim/machine_start.c.
  */
 #ifndef TESTS_SIM_MACHINE_STATE_H
@@ -10,14 +10,17 @@
 
 enum machine_limits {
 	STORE_SIZE = 64 << 20,
-	MEMBER = 7,
 	REFUSALS_MAX = 20, /* starts refused in a row, for cause */
+	MAPPINGS = 2, /* of a store, and of the image of the next one */
 };
 
 struct machine {
+	uint32_t number;
 	struct machine_view view;
+	struct machine_member member;
 	struct fiber fiber;
 	uint64_t stamp; /* of the event that is meant */
+	uint64_t frozen_until;
 	bool waits; /* the fiber stands in machine_wait(0) */
 	bool doomed; /* die as soon as the fiber is left */
 	bool stopping; /* told to stop */
@@ -25,17 +28,22 @@ struct machine {
 	bool idle; /* the last turn found nothing to do */
 	uint32_t refusals;
 	uint64_t snapshot_index; /* as last looked at */
+	/* The clock: what it showed at `set_at`, and how it goes since. */
+	uint64_t shown;
+	uint64_t set_at;
+	int32_t drift;
 	struct disk *disk;
 	struct wal *wal;
-	struct store *store;
-	uint8_t *wal_memory, *node_memory, *store_memory;
+	struct store *store; /* as it was opened */
+	void *left; /* a mapping that is to be zeroed and given back */
+	uint8_t *wal_memory, *node_memory;
+	uint8_t *store_memory[MAPPINGS];
 	size_t wal_size, node_size;
-	int status_memory;
 };
 
-extern struct machine machine;
-
 /* In the fiber: opens log, store and node. False: the start was refused. */
-bool machine_open(void);
+bool machine_open(struct machine *machine);
+/* Zeroes a mapping of the store. */
+void machine_zero(void *mapping);
 
 #endif

@@ -21,6 +21,7 @@ struct ring {
 struct watch {
 	bool used;
 	bool open; /* welcomed: its rings are served */
+	uint32_t machine;
 	int handle;
 	uint32_t client;
 	uint32_t count;
@@ -35,10 +36,16 @@ struct watch {
 
 static struct watch watches[SOCKETS_MAX];
 
-void posts_forget(void)
+static bool is_on(const struct watch *watch, uint32_t machine)
+{
+	return watch->used && watch->machine == machine;
+}
+
+void posts_forget(uint32_t machine)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
-		watches[i].used = false;
+		if (is_on(&watches[i], machine))
+			watches[i].used = false;
 }
 
 void posts_attach(const struct socket *socket)
@@ -54,6 +61,7 @@ void posts_attach(const struct socket *socket)
 	assert(welcome->slots <= POSTS_SLOTS_MAX);
 	memset(watch, 0, sizeof(*watch));
 	watch->used = true;
+	watch->machine = socket->machine;
 	watch->handle = socket->handle;
 	watch->client = socket->client;
 	watch->count = welcome->slots;
@@ -74,14 +82,16 @@ void posts_attach(const struct socket *socket)
 void posts_open(const struct socket *socket)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
-		if (watches[i].used && watches[i].handle == socket->handle)
+		if (is_on(&watches[i], socket->machine) &&
+		    watches[i].handle == socket->handle)
 			watches[i].open = true;
 }
 
 void posts_detach(const struct socket *socket)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
-		if (watches[i].used && watches[i].handle == socket->handle)
+		if (is_on(&watches[i], socket->machine) &&
+		    watches[i].handle == socket->handle)
 			watches[i].used = false;
 }
 
@@ -163,10 +173,10 @@ static void look(struct watch *watch)
 	}
 }
 
-void posts_look(void)
+void posts_look(uint32_t machine)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
-		if (watches[i].used)
+		if (is_on(&watches[i], machine))
 			look(&watches[i]);
 }
 
@@ -183,11 +193,11 @@ static bool has_record(const struct ring *ring)
 	return head.length != 0;
 }
 
-void posts_check_sleep(bool leads)
+void posts_check_sleep(uint32_t machine, bool leads)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
 		const struct watch *watch = &watches[i];
-		if (!watch->used || !watch->open)
+		if (!is_on(watch, machine) || !watch->open)
 			continue;
 		if (has_record(&watch->controls) ||
 		    (leads && has_record(&watch->proposals)))

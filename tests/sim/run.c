@@ -5,145 +5,42 @@
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/env.h"
-#include "tests/sim/folder.h"
+#include "tests/sim/faults.h"
 #include "tests/sim/ghost.h"
+#include "tests/sim/lanes.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/medium.h"
+#include "tests/sim/net.h"
+#include "tests/sim/roster.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/socket.h"
 #include "tests/sim/swarm.h"
+#include "tests/sim/watch.h"
+
+#include "daemon/node_state.h"
 
 #include <assert.h>
 #include <inttypes.h>
 
 enum run_limits {
 	REST_SECONDS = 120, /* until everything has come to rest */
-	REST_EVENTS = 4000000,
+	REST_EVENTS = 8000000,
+	PROGRESS_ELECTIONS = 12, /* until something is committed again */
 };
-
-enum fault_who {
-	FAULT_CRASH,
-	FAULT_ROT,
-};
-
-static void plan(enum fault_who who, uint64_t mean_ns)
-{
-	if (mean_ns > 0)
-		sim_at(sim.now + sim_spread(SIM_CRASH, mean_ns) + 1,
-		       SIM_EVENT_FAULT, who, 0);
-}
-
-static void plan_full(bool full)
-{
-	if (sim.swarm.full > 0)
-		sim_at(sim.now + sim_spread(SIM_CRASH,
-					    full ? 10 * SIM_MS : 60 * SIM_MS),
-		       SIM_EVENT_FULL, full, 0);
-}
-
-/* ---- faults from the outside ---- */
-
-static bool in_newest_record(int file, uint64_t offset)
-{
-	int newest;
-	uint64_t start;
-	uint32_t size;
-	if (!ghost_newest_record(&newest, &start, &size))
-		return false;
-	return file == newest && offset >= start && offset - start < size;
-}
-
-/*
- * Nothing stands behind the newest record that could tell a rotten one from a
- * torn one, but for the boot id: so the power stays while it is rotten.
- */
-static bool newest_rots;
-
-static bool draw_power(void)
-{
-	bool power = sim_below(SIM_CRASH, 100) < sim.swarm.power_share;
-	newest_rots = newest_rots && folder_rotten() > 0;
-	return power && !newest_rots;
-}
-
-static void aim_at_newest(int *file, uint64_t *offset)
-{
-	int newest;
-	uint64_t start;
-	uint32_t size;
-	if (!ghost_newest_record(&newest, &start, &size))
-		return;
-	*file = newest;
-	*offset = start + sim_below(SIM_CRASH, size);
-}
-
-/* One bit of what is durable flips, and nobody looks before a restart. */
-static void rot(void)
-{
-	char name[FOLDER_NAME_SIZE];
-	uint32_t position = 0;
-	int file = -1;
-	for (uint64_t skip = sim_below(SIM_CRASH, 8) + 1; skip > 0; skip--)
-		if (folder_list(&position, name) == 1)
-			file = folder_lookup(name);
-	if (file < 0 || folder_size(file) == 0 || folder_rotten() > 0)
-		return;
-	uint64_t offset = sim_below(SIM_CRASH, folder_size(file));
-	if (sim_below(SIM_CRASH, 4) == 0)
-		aim_at_newest(&file, &offset);
-	newest_rots = in_newest_record(file, offset);
-	if (newest_rots && machine_view()->node == NULL)
-		return; /* the last boot may still be the one before */
-	sim_fault(SIM_FAULT_BIT_ROT);
-	sim_trace("disk: a bit of file % at % rots", file, offset);
-	folder_rot(file, offset, (uint8_t)(1u << sim_below(SIM_CRASH, 8)));
-	machine_crash(draw_power());
-}
-
-/* On purpose, where no log can tell it from a torn write. */
-static void rot_unseen(void)
-{
-	int file;
-	uint64_t offset;
-	uint32_t size;
-	if (sim.bug != SIM_BUG_ROT_UNSEEN ||
-	    !ghost_newest_record(&file, &offset, &size))
-		return;
-	folder_rot(file, offset + sim_below(SIM_CRASH, size), 1);
-	folder_forget_rot();
-}
-
-static void strike(enum fault_who who)
-{
-	if (sim.healing)
-		return;
-	if (who == FAULT_ROT) {
-		rot();
-		plan(FAULT_ROT, sim.swarm.rot_ns);
-		return;
-	}
-	plan(FAULT_CRASH, sim.swarm.crash_ns);
-	if (sim_below(SIM_CRASH, 100) < sim.swarm.stop_share) {
-		machine_stop();
-		return;
-	}
-	bool power = draw_power();
-	if (power)
-		rot_unseen();
-	machine_crash(power);
-}
 
 /* ---- events ---- */
 
 /* An operation is done; the daemon may die before it hears of that. */
 static void finish_operation(const struct sim_event *event)
 {
-	if (!sim_disk_event(event->who, event->stamp))
+	int machine = sim_disk_event(event->who, event->stamp);
+	if (machine < 0)
 		return;
-	machine_kick();
+	machine_kick((uint32_t)machine);
 	if (sim.healing || !sim_chance(SIM_CRASH, sim.swarm.completion_crash))
 		return;
 	sim_fault(SIM_FAULT_CRASH_AT_COMPLETION);
-	machine_crash(draw_power());
+	machine_crash((uint32_t)machine, faults_draw_power((uint32_t)machine));
 }
 
 static void dispatch(const struct sim_event *event)
@@ -153,18 +50,25 @@ static void dispatch(const struct sim_event *event)
 		finish_operation(event);
 		break;
 	case SIM_EVENT_DAEMON:
-		machine_event(event->stamp);
+		machine_event(event->who, event->stamp);
 		break;
 	case SIM_EVENT_CLIENT:
 		client_event(event->who, event->stamp);
 		break;
 	case SIM_EVENT_FAULT:
-		strike((enum fault_who)event->who);
+		faults_event(event->who);
 		break;
 	case SIM_EVENT_FULL:
-		sim_disk_full(event->who != 0 && !sim.healing);
-		if (!sim.healing)
-			plan_full(event->who == 0);
+		faults_full(event->who, event->stamp != 0);
+		break;
+	case SIM_EVENT_NET:
+		net_event(event->who, event->stamp);
+		break;
+	case SIM_EVENT_NET_END:
+		net_end_event(event->who, event->stamp);
+		break;
+	case SIM_EVENT_ROSTER:
+		roster_event(event->who, event->stamp);
 		break;
 	default:
 		assert(false);
@@ -179,10 +83,34 @@ static void step(void)
 	dispatch(&event);
 }
 
+/* ---- rest ---- */
+
+static bool machine_at_rest(uint32_t machine)
+{
+	const struct machine_view *view = machine_view(machine);
+	return view->member == 0 || view->away ||
+	       (machine_idle(machine) && view->node->applied == ghost_index());
+}
+
 static bool at_rest(void)
 {
-	return clients_finished() && machine_idle() &&
-	       machine_view()->status->applied == ghost_index();
+	if (!clients_finished())
+		return false;
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
+		if (!machine_at_rest(i))
+			return false;
+	return watch_leader() >= 0;
+}
+
+static void fail_to_rest(const char *when)
+{
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
+		if (machine_view(i)->member != 0)
+			watch_tell(i);
+	sim_fail(SIM_STUCK,
+		 "%s, and nothing comes to rest; clients done %d, %" PRIu64
+		 " entries committed",
+		 when, clients_finished(), ghost_index());
 }
 
 static void rest(const char *when)
@@ -192,49 +120,81 @@ static void rest(const char *when)
 	while (!at_rest()) {
 		step();
 		if (sim.now > end || sim.steps > events)
-			sim_fail(SIM_STUCK,
-				 "%s, nothing comes to rest; clients done %d, "
-				 "daemon in state %d, idle %d",
-				 when, clients_finished(),
-				 machine_view()->state, machine_idle());
+			fail_to_rest(when);
 	}
 }
 
 static void check_rest(void)
 {
-	const struct cv_status *status = machine_view()->status;
-	sim_check(status->handles == 0,
-		  "at rest the daemon keeps %" PRIu64 " handles",
-		  status->handles);
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
+		const struct cv_status *status = machine_view(i)->status;
+		sim_check(status == NULL || status->handles == 0,
+			  "at rest machine %u keeps %" PRIu64 " handles", i,
+			  status == NULL ? 0 : status->handles);
+	}
 }
 
-uint64_t run_seed(uint64_t seed, uint64_t steps)
+/*
+ * Whoever is left goes on: when what stood still moves again, and connections
+ * that broke are noticed and made anew, something is soon committed (I40).
+ */
+static void check_progress(void)
+{
+	const struct sim_swarm *swarm = &sim.swarm;
+	uint64_t election_ns = swarm->election_ticks * swarm->tick_ns;
+	uint64_t index = ghost_index();
+	uint64_t end =
+		sim.now > sim.disturbed_until ? sim.now : sim.disturbed_until;
+	end += 2 * (swarm->silence_ns + swarm->greet_ns) + 10 * swarm->down_ns +
+	       PROGRESS_ELECTIONS * election_ns;
+	while (ghost_index() == index) {
+		step();
+		if (sim.now > end)
+			fail_to_rest("all faults are long over");
+	}
+}
+
+/* Of all machines, in the same instant. */
+static void crash_all(bool power)
+{
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
+		if (machine_view(i)->member != 0)
+			machine_crash(i, power);
+}
+
+static void begin(uint64_t seed)
 {
 	sim_begin(seed);
 	swarm_draw(&sim.swarm, sim.calm);
 	swarm_provoke(&sim.swarm, sim.bug);
-	newest_rots = false;
 	env_clear();
 	socket_clear();
-	ghost_clear();
-	machine_clear();
-	machine_start(1);
+	watch_clear();
+	machines_clear();
+	lanes_clear();
+	net_clear();
+	roster_begin();
 	clients_begin();
-	plan(FAULT_CRASH, sim.swarm.crash_ns);
-	plan(FAULT_ROT, sim.swarm.rot_ns);
-	plan_full(true);
+	faults_begin();
+}
+
+uint64_t run_seed(uint64_t seed, uint64_t steps)
+{
+	begin(seed);
 	while (sim.steps < steps)
 		step();
+	sim_trace("all faults are over");
 	sim.healing = true;
-	sim_disk_full(false);
+	faults_end();
+	check_progress();
 	clients_finish();
-	rest("when all faults are over");
+	rest("all faults are over");
 	check_rest();
-	machine_crash(true);
-	rest("after the last power loss");
+	crash_all(true);
+	rest("the power is back");
 	check_rest();
-	machine_crash(false);
-	rest("after the last kill");
+	crash_all(false);
+	rest("all were killed");
 	check_rest();
 	return sim.hash;
 }

@@ -17,6 +17,7 @@
 
 enum rot_limits {
 	ROT_MAX = 16,
+	FILES_ALL = SIM_MACHINES_MAX * FOLDER_FILES_MAX,
 };
 
 struct file {
@@ -36,14 +37,14 @@ struct rot {
 	uint8_t bit;
 };
 
-static struct file files[FOLDER_FILES_MAX];
+static struct file files[FILES_ALL];
 static uint64_t stamp_last;
 static struct rot rots[ROT_MAX];
 static uint32_t rot_count;
 
 static struct file *file_of(int number)
 {
-	assert(number >= 0 && number < FOLDER_FILES_MAX);
+	assert(number >= 0 && number < FILES_ALL);
 	assert(files[number].used);
 	return &files[number];
 }
@@ -79,17 +80,17 @@ static void forget(struct file *file)
 	file->safe_size = 0;
 }
 
-void sectors_clear(void)
+void sectors_clear(uint32_t machine)
 {
-	rot_count = 0;
-	stamp_last = 0;
+	struct file *mine = &files[machine * FOLDER_FILES_MAX];
 	for (uint32_t i = 0; i < FOLDER_FILES_MAX; i++)
-		forget(&files[i]);
+		forget(&mine[i]);
 }
 
-int sectors_new(void)
+int sectors_new(uint32_t machine)
 {
-	for (int i = 0; i < FOLDER_FILES_MAX; i++) {
+	int first = (int)machine * FOLDER_FILES_MAX;
+	for (int i = first; i < first + FOLDER_FILES_MAX; i++) {
 		if (files[i].used)
 			continue;
 		files[i].used = true;
@@ -268,10 +269,10 @@ void folder_tear(int number, uint64_t offset, const void *data, uint32_t size)
 		sim_fault(SIM_FAULT_TORN_WRITE);
 }
 
-void sectors_power_loss(void)
+void sectors_power_loss(uint32_t machine)
 {
 	for (uint32_t i = 0; i < FOLDER_FILES_MAX; i++) {
-		struct file *file = &files[i];
+		struct file *file = &files[machine * FOLDER_FILES_MAX + i];
 		if (!file->used)
 			continue;
 		for (uint64_t s = 0; s < file->size / FOLDER_SECTOR; s++)
@@ -307,19 +308,33 @@ void folder_rot(int file, uint64_t offset, uint8_t bit)
 	flip(&rots[rot_count++]);
 }
 
-uint32_t folder_rotten(void)
+uint32_t folder_rotten(uint32_t machine)
 {
-	return rot_count;
-}
-
-void folder_mend(void)
-{
+	uint32_t count = 0;
 	for (uint32_t i = 0; i < rot_count; i++)
-		flip(&rots[i]);
-	rot_count = 0;
+		count += folder_machine(rots[i].file) == machine;
+	return count;
 }
 
-void folder_forget_rot(void)
+/* Takes them out of the list; `undo` flips them back, too. */
+static void leave_rots(uint32_t machine, bool undo)
 {
-	rot_count = 0;
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < rot_count; i++) {
+		if (folder_machine(rots[i].file) != machine)
+			rots[kept++] = rots[i];
+		else if (undo)
+			flip(&rots[i]);
+	}
+	rot_count = kept;
+}
+
+void folder_mend(uint32_t machine)
+{
+	leave_rots(machine, true);
+}
+
+void folder_forget_rot(uint32_t machine)
+{
+	leave_rots(machine, false);
 }

@@ -7,11 +7,11 @@
 
 #include "tests/sim/folder.h"
 
-void sectors_clear(void);
-int sectors_new(void); /* -1: no number is free */
+void sectors_clear(uint32_t machine);
+int sectors_new(uint32_t machine); /* -1: no number is free */
 void sectors_free(int file);
 bool sectors_used(int file);
 bool sectors_held(int file);
-void sectors_power_loss(void);
+void sectors_power_loss(uint32_t machine);
 
 #endif

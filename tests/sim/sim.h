@@ -2,8 +2,8 @@
  * The simulator's ground: one seed, virtual time, and everything that is
  * counted, traced and drawn.
  *
- * One thread runs one member of the shipped pure files and a few clients of
- * the shipped header. Time moves only from event to event; events lie in a
+ * One thread runs a cluster of one to seven members of the shipped pure
+ * files, and a few clients of the shipped header. Time moves only from event to event; events lie in a
  * heap keyed by (time, order of making). Chance comes from one generator per
  * subsystem, so that a change in one does not reshuffle the others. Every
  * event and every trace line goes into one rolling hash: two runs of a seed
@@ -21,7 +21,8 @@
 
 enum sim_limits {
 	SIM_TRACE_LINES = 200,
-	SIM_CLIENTS_MAX = 8,
+	SIM_CLIENTS_MAX = 12,
+	SIM_MACHINES_MAX = 9, /* seven members, and two that may join */
 	SIM_MILLION = 1000000,
 };
 
@@ -48,6 +49,7 @@ enum sim_stream {
 	SIM_CRASH,
 	SIM_CLIENT,
 	SIM_DAEMON,
+	SIM_NET,
 	SIM_STREAMS,
 };
 
@@ -57,7 +59,10 @@ enum sim_event_kind {
 	SIM_EVENT_CLIENT, /* a client goes on */
 	SIM_EVENT_SOCKET, /* a client's connection is told of something */
 	SIM_EVENT_FAULT, /* the next fault of the outside */
-	SIM_EVENT_FULL, /* the disk fills up, or has room again */
+	SIM_EVENT_FULL, /* a disk fills up, or has room again */
+	SIM_EVENT_NET, /* bytes arrive */
+	SIM_EVENT_NET_END, /* a connection's end is told that it is over */
+	SIM_EVENT_ROSTER, /* a member that was removed goes */
 	SIM_EVENT_KINDS,
 };
 
@@ -84,7 +89,30 @@ enum sim_event_kind {
 	X(CLIENT_DEATH)        \
 	X(CLIENT_PAUSE)        \
 	X(CLIENT_ABANDON)      \
-	X(CLIENT_CANCEL)
+	X(CLIENT_CANCEL)       \
+	SIM_CLUSTER_FAULTS(X)
+
+/* The same, where there are several members. */
+#define SIM_CLUSTER_FAULTS(X) \
+	X(ALL_CRASH)          \
+	X(MINORITY_CRASH)     \
+	X(DISK_HANGS)         \
+	X(DISK_LOST)          \
+	X(MEMBER_DAMAGED)     \
+	X(MACHINE_FREEZES)    \
+	X(CLOCK_DRIFTS)       \
+	X(CUT_IN_TWO)         \
+	X(CUT_OFF_ONE)        \
+	X(CUT_OFF_LEADER)     \
+	X(CUT_TO_BRIDGE)      \
+	X(CUT_ONE_WAY)        \
+	X(LINK_SLOW)          \
+	X(LINK_CLOGGED)       \
+	X(CONNECTION_RESET)   \
+	X(HALF_OPEN)          \
+	X(PEER_DEAF)          \
+	X(FLIPPED_BIT)        \
+	X(STRANGER)
 
 enum sim_fault {
 #define SIM_FAULT_NAME(name) SIM_FAULT_##name,
@@ -132,7 +160,39 @@ enum sim_fault {
 	X(READ_COMPACTED)          \
 	X(COMPACTED)               \
 	X(DELETED_MANY)            \
-	X(DIED_WITH_REQUESTS)
+	X(DIED_WITH_REQUESTS)      \
+	SIM_CLUSTER_POINTS(X)
+
+/* Those that a single member never comes to. */
+#define SIM_CLUSTER_POINTS(X) \
+	X(LEADER_CHANGED)     \
+	X(QUORUM_LOST)        \
+	X(VOTE_GRANTED)       \
+	X(BATCH_AGAIN)        \
+	X(SECOND_COPY)        \
+	X(FORWARDED)          \
+	X(NACKED)             \
+	X(READ_ON_FOLLOWER)   \
+	X(READ_ROUND_LOST)    \
+	X(READ_SERIALIZABLE)  \
+	X(TAIL_OVERWRITTEN)   \
+	X(TAIL_RECOVERED)     \
+	X(IMAGE_SENT)         \
+	X(IMAGE_RESUMED)      \
+	X(IMAGE_INSTALLED)    \
+	X(PARTIAL_SEND)       \
+	X(LANE_STUCK)         \
+	X(ENTRIES_READ_BACK)  \
+	X(FLIP_CAUGHT)        \
+	X(STRANGER_REFUSED)   \
+	X(REMOVED_REFUSED)    \
+	X(HANDED_OVER)        \
+	X(TRANSFERRED)        \
+	X(MEMBER_ADDED)       \
+	X(MEMBER_PROMOTED)    \
+	X(MEMBER_REMOVED)     \
+	X(MEMBER_REPLACED)    \
+	X(CHANGE_REFUSED)
 
 enum sim_point {
 #define SIM_POINT_NAME(name) SIM_POINT_##name,
@@ -204,6 +264,36 @@ struct sim_swarm {
 	uint64_t rot_ns;
 	uint32_t power_share; /* of crashes, in a hundred */
 	bool free_names; /* names survive a crash in any subset */
+	uint64_t pause_ns; /* mean length of a daemon's pause */
+	uint64_t stall_ns; /* longest stall of a disk operation */
+	uint64_t down_ns; /* mean time until a daemon is started again */
+	/* The cluster: members, its time, its network. */
+	uint32_t members;
+	uint64_t tick_ns;
+	uint32_t election_ticks;
+	uint64_t net_ns_min;
+	uint64_t net_ns_mean;
+	uint64_t net_ns_kib; /* for a kibibyte */
+	uint32_t net_room; /* on the way and unread, of one way */
+	uint32_t net_piece; /* most bytes of one read; 0: all */
+	uint64_t silence_ns; /* until a connection is given up */
+	uint64_t greet_ns;
+	uint64_t dial_ns;
+	/* As above: mean distance; chances of kinds by bits. */
+	uint32_t crash_all_share; /* of crashes, in a hundred */
+	uint32_t crash_minority_share;
+	uint64_t lost_ns; /* a disk, for good */
+	uint64_t hang_ns;
+	uint64_t freeze_ns;
+	uint64_t drift_ns;
+	int32_t drift_max; /* in a million */
+	uint64_t cut_ns;
+	uint64_t mend_ns; /* how long a cut lasts */
+	uint32_t cut_kinds;
+	uint64_t wire_ns;
+	uint32_t wire_kinds;
+	uint64_t stranger_ns;
+	uint32_t operator_share; /* of calls, in a thousand */
 };
 
 struct sim_event {
@@ -223,6 +313,7 @@ struct sim_line {
 struct sim {
 	uint64_t seed;
 	uint64_t steps_max;
+	uint32_t members; /* asked for; 0: the seed says it */
 	bool calm;
 	enum sim_bug bug;
 	bool trace; /* print every line at once */
@@ -233,6 +324,7 @@ struct sim {
 	uint64_t steps;
 	uint64_t hash;
 	bool healing; /* no new faults: everything must come to rest */
+	uint64_t disturbed_until; /* what was begun is over then */
 	uint64_t streams[SIM_STREAMS];
 
 	struct sim_event *heap;
@@ -282,6 +374,20 @@ void sim_trace4(const char *format, uint64_t a, uint64_t b, uint64_t c,
 #define SIM_TRACE_(format, a, b, c, d, ...)                             \
 	sim_trace4(format, (uint64_t)(a), (uint64_t)(b), (uint64_t)(c), \
 		   (uint64_t)(d))
+
+/* Something stands still until then. */
+static inline void sim_disturb(uint64_t time)
+{
+	if (sim.disturbed_until < time)
+		sim.disturbed_until = time;
+}
+
+/* The same for what is too much to remember: only with --trace. */
+#define sim_chat(...)                           \
+	do {                                    \
+		if (sim.trace)                  \
+			sim_trace(__VA_ARGS__); \
+	} while (0)
 
 void sim_fault(enum sim_fault fault);
 void sim_reached(enum sim_point point);

@@ -111,6 +111,7 @@ int socket_new(uint32_t client)
 		socket->used = true;
 		socket->client_open = true;
 		socket->client = client;
+		socket->machine = client_home(client);
 		socket->handle = -1;
 		socket->up = -1;
 		socket->down = -1;
@@ -122,11 +123,11 @@ int socket_new(uint32_t client)
 int socket_connect(int number)
 {
 	struct socket *socket = socket_at(number);
-	enum machine_state state = machine_view()->state;
+	enum machine_state state = machine_view(socket->machine)->state;
 	if (state != MACHINE_AWAKE && state != MACHINE_ASLEEP)
 		return -ECONNREFUSED;
 	socket->daemon_open = true;
-	machine_kick();
+	machine_kick(socket->machine);
 	return 0;
 }
 
@@ -142,7 +143,7 @@ int socket_send(int number, const void *bytes, uint32_t size)
 	memset(message, 0, sizeof(*message));
 	memcpy(message->bytes, bytes, size);
 	message->size = size;
-	machine_kick();
+	machine_kick(socket->machine);
 	return 0;
 }
 
@@ -150,7 +151,7 @@ void socket_client_close(int number)
 {
 	struct socket *socket = socket_at(number);
 	socket->client_open = false;
-	machine_kick();
+	machine_kick(socket->machine);
 }
 
 void socket_hold(int number)
@@ -168,10 +169,17 @@ void socket_drop(int number)
 
 /* ---- the daemon's end ---- */
 
-struct socket *socket_of_handle(int handle)
+static bool is_served(const struct socket *socket, uint32_t machine)
+{
+	return socket->used && socket->daemon_open &&
+	       socket->machine == machine;
+}
+
+/* The connection of a handle. */
+static struct socket *socket_of(uint32_t machine, int handle)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
-		if (sockets[i].used && sockets[i].daemon_open &&
+		if (is_served(&sockets[i], machine) &&
 		    sockets[i].handle == handle)
 			return &sockets[i];
 	return NULL;
@@ -246,11 +254,11 @@ static void hang_up(struct node *node, struct socket *socket)
 	release(socket);
 }
 
-void socket_serve(struct node *node)
+void socket_serve(uint32_t machine, struct node *node)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
 		struct socket *socket = &sockets[i];
-		if (!socket->used || !socket->daemon_open)
+		if (!is_served(socket, machine))
 			continue;
 		if (socket->in_count > 0)
 			hear(node, socket);
@@ -259,9 +267,9 @@ void socket_serve(struct node *node)
 	}
 }
 
-void socket_welcome(const struct node_event *event)
+void socket_welcome(uint32_t machine, const struct node_event *event)
 {
-	struct socket *socket = socket_of_handle(event->handle);
+	struct socket *socket = socket_of(machine, event->handle);
 	assert(socket != NULL);
 	socket->welcome.status = event->status;
 	socket->welcome.epoch = event->epoch;
@@ -277,9 +285,9 @@ void socket_welcome(const struct node_event *event)
 	answer(socket);
 }
 
-void socket_wake(int handle)
+void socket_wake(uint32_t machine, int handle)
 {
-	struct socket *socket = socket_of_handle(handle);
+	struct socket *socket = socket_of(machine, handle);
 	assert(socket != NULL && socket->down >= 0);
 	if (sim.bug == SIM_BUG_LOST_WAKE && sim_below(SIM_DAEMON, 4) == 0)
 		return;
@@ -288,18 +296,18 @@ void socket_wake(int handle)
 }
 
 /* An older connection of a session that came again on a newer one. */
-void socket_expel(int handle)
+void socket_expel(uint32_t machine, int handle)
 {
-	struct socket *socket = socket_of_handle(handle);
+	struct socket *socket = socket_of(machine, handle);
 	assert(socket != NULL);
 	sim_check(!socket->client_open,
 		  "the daemon expels client %u, which is honest",
 		  socket->client);
 }
 
-void socket_ring(int handle)
+void socket_ring(uint32_t machine, int handle)
 {
-	struct socket *socket = socket_of_handle(handle);
+	struct socket *socket = socket_of(machine, handle);
 	assert(socket != NULL);
 	if (sim.bug == SIM_BUG_LOST_WAKE && sim_below(SIM_DAEMON, 4) == 0)
 		return;
@@ -307,11 +315,11 @@ void socket_ring(int handle)
 	client_wake(socket->client);
 }
 
-void socket_daemon_died(void)
+void socket_daemon_died(uint32_t machine)
 {
 	for (uint32_t i = 0; i < SOCKETS_MAX; i++) {
 		struct socket *socket = &sockets[i];
-		if (!socket->used || !socket->daemon_open)
+		if (!is_served(socket, machine))
 			continue;
 		socket->daemon_open = false;
 		socket->events++;
@@ -319,5 +327,13 @@ void socket_daemon_died(void)
 			client_wake(socket->client);
 		release(socket);
 	}
-	posts_forget();
+	posts_forget(machine);
+}
+
+bool socket_busy(uint32_t machine)
+{
+	for (uint32_t i = 0; i < SOCKETS_MAX; i++)
+		if (is_served(&sockets[i], machine))
+			return true;
+	return false;
 }

@@ -12,9 +12,9 @@
 #include "daemon/node.h"
 
 enum socket_limits {
-	SOCKETS_MAX = 64,
+	SOCKETS_MAX = 96,
 	SOCKET_QUEUE = 4,
-	MEMORIES_MAX = 256,
+	MEMORIES_MAX = 512,
 };
 
 /* ---- memory ---- */
@@ -41,6 +41,7 @@ struct socket {
 	uint32_t holds; /* descriptors of the client that lead here */
 	uint32_t events; /* what the client's end could be polled for */
 	uint32_t client;
+	uint32_t machine; /* of both */
 	int handle; /* of the node; -1: none */
 	int up, down; /* memories; -1: none */
 	uint32_t rings; /* of the completion eventfd, so far */
@@ -66,13 +67,13 @@ void socket_drop(int number);
 
 /* ---- the daemon's end ---- */
 
-void socket_serve(struct node *node);
-void socket_welcome(const struct node_event *event);
-void socket_wake(int handle);
-void socket_ring(int handle);
-void socket_expel(int handle);
-void socket_daemon_died(void);
-/* The connection of a handle. */
-struct socket *socket_of_handle(int handle);
+void socket_serve(uint32_t machine, struct node *node);
+void socket_welcome(uint32_t machine, const struct node_event *event);
+void socket_wake(uint32_t machine, int handle);
+void socket_ring(uint32_t machine, int handle);
+void socket_expel(uint32_t machine, int handle);
+void socket_daemon_died(uint32_t machine);
+/* The daemon has a connection open. */
+bool socket_busy(uint32_t machine);
 
 #endif

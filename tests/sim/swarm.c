@@ -2,6 +2,7 @@
  * See tests/sim/swarm.h.
  */
 #include "tests/sim/swarm.h"
+#include "wal/wal.h"
 
 #include <string.h>
 
@@ -65,13 +66,102 @@ static void draw_faults(struct sim_swarm *swarm)
 		swarm->rot_ns = between(10, 100) * 1000000ull;
 }
 
+/* ---- clusters ---- */
+
+/* A mean distance of so many election timeouts, in one seed of two. */
+static uint64_t maybe_every(const struct sim_swarm *swarm, uint32_t low,
+			    uint32_t high)
+{
+	uint64_t election_ns = swarm->tick_ns * swarm->election_ticks;
+	if (sim_below(SIM_SWARM, 2) == 0)
+		return 0;
+	return sim_between(SIM_SWARM, low, high) * election_ns / 4;
+}
+
+static void draw_network(struct sim_swarm *swarm)
+{
+	uint64_t election_ns = swarm->tick_ns * swarm->election_ticks;
+	/* The way there and back fits into a tick, more or less. */
+	swarm->net_ns_min = between(1, 40) * 1000ull;
+	swarm->net_ns_mean =
+		sim_between(SIM_SWARM, 1, swarm->tick_ns / 8000) * 1000;
+	swarm->net_ns_kib = between(0, 8) * 1000ull;
+	swarm->net_room = 4096u << between(0, 4);
+	swarm->net_piece =
+		sim_below(SIM_SWARM, 2) == 0 ? 0 : 1u << between(4, 14);
+	swarm->silence_ns = between(2, 30) * election_ns;
+	swarm->greet_ns = between(2, 10) * election_ns;
+	swarm->dial_ns = swarm->tick_ns * between(1, 10);
+}
+
+/* What a cluster has otherwise than one member alone. */
+static void draw_cluster(struct sim_swarm *swarm)
+{
+	static const uint32_t ticks_us[4] = {500, 1000, 2000, 10000};
+	swarm->tick_ns = ticks_us[sim_below(SIM_SWARM, 4)] * 1000ull;
+	swarm->election_ticks = between(5, 12);
+	swarm->clients = between(1, SIM_CLIENTS_MAX);
+	swarm->buffers = between(24, WAL_BUFFERS_MAX);
+	swarm->operator_share =
+		sim_below(SIM_SWARM, 3) == 0 ? between(1, 100) : 0;
+	draw_network(swarm);
+}
+
+static void draw_cluster_faults(struct sim_swarm *swarm)
+{
+	uint64_t election_ns = swarm->tick_ns * swarm->election_ticks;
+	swarm->turn_crash = maybe(400);
+	swarm->completion_crash = maybe(2000);
+	swarm->write_error = maybe(300);
+	swarm->short_write = maybe(300);
+	swarm->stall_ns = between(1, 20) * election_ns;
+	swarm->pause_ns = between(1, 12) * election_ns / 4;
+	swarm->down_ns = between(1, 16) * election_ns / 4;
+	swarm->crash_all_share = maybe(20);
+	swarm->crash_minority_share = maybe(30);
+	swarm->crash_ns = maybe_every(swarm, 2, 80);
+	swarm->rot_ns = maybe_every(swarm, 20, 200);
+	swarm->lost_ns =
+		sim_below(SIM_SWARM, 3) == 0 ? maybe_every(swarm, 40, 400) : 0;
+	swarm->hang_ns = maybe_every(swarm, 4, 80);
+	swarm->freeze_ns = maybe_every(swarm, 4, 80);
+	swarm->drift_ns = maybe_every(swarm, 4, 80);
+	swarm->drift_max = (int32_t)between(1, 100000);
+	swarm->cut_ns = maybe_every(swarm, 4, 80);
+	swarm->mend_ns = maybe_every(swarm, 2, 40);
+	if (swarm->mend_ns == 0)
+		swarm->mend_ns = 2 * election_ns;
+	swarm->cut_kinds = between(1, 31);
+	swarm->wire_ns = maybe_every(swarm, 1, 20);
+	swarm->wire_kinds = between(1, 31);
+	swarm->stranger_ns = maybe_every(swarm, 4, 40);
+}
+
+static uint32_t draw_members(void)
+{
+	static const uint32_t counts[8] = {1, 3, 3, 3, 5, 5, 7, 3};
+	uint32_t drawn = counts[sim_below(SIM_SWARM, 8)];
+	return sim.members != 0 ? sim.members : drawn;
+}
+
 void swarm_draw(struct sim_swarm *ret_swarm, bool calm)
 {
 	memset(ret_swarm, 0, sizeof(*ret_swarm));
 	draw_sizes(ret_swarm);
 	ret_swarm->client_yield = between(1, 10) * 30000;
-	if (!calm)
-		draw_faults(ret_swarm);
+	ret_swarm->members = draw_members();
+	ret_swarm->tick_ns = 10 * SIM_MS;
+	ret_swarm->election_ticks = 10;
+	ret_swarm->pause_ns = 300 * SIM_MS;
+	ret_swarm->down_ns = 5 * SIM_MS;
+	ret_swarm->stall_ns = 3ull * SIM_SECOND;
+	if (ret_swarm->members > 1)
+		draw_cluster(ret_swarm);
+	if (calm)
+		return;
+	draw_faults(ret_swarm);
+	if (ret_swarm->members > 1)
+		draw_cluster_faults(ret_swarm);
 }
 
 void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)

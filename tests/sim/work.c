@@ -4,6 +4,7 @@
 #include "tests/sim/client.h"
 #include "tests/sim/env.h"
 #include "tests/sim/machine.h"
+#include "tests/sim/operator.h"
 #include "tests/sim/worker.h"
 
 #include <assert.h>
@@ -38,6 +39,7 @@ void work_clear(void)
 {
 	assert(sim.swarm.keys <= WORKER_KEYS_MAX);
 	finishing = false;
+	operator_clear();
 	for (uint32_t i = 0; i < sim.swarm.keys; i++) {
 		make_key(&keys[i], i);
 		model_know(keys[i].bytes, keys[i].size);
@@ -62,6 +64,7 @@ void work_died(uint32_t client, bool early)
 			SIM_SOMETIMES(DIED_WITH_REQUESTS);
 	worker->c = NULL;
 	worker->ask_count = 0;
+	operator_died(client);
 }
 
 /* ---- the doorbell ---- */
@@ -86,7 +89,7 @@ void work_note(uint32_t client)
 void work_check_bell(uint32_t client)
 {
 	const struct worker *worker = &workers[client];
-	const struct machine_view *machine = machine_view();
+	const struct machine_view *machine = machine_view(client_home(client));
 	if (worker->c == NULL || worker->c->link_state != CV_LINK_UP ||
 	    machine->state != MACHINE_ASLEEP || machine->rung ||
 	    !env_connected(worker->c->link.socket))
@@ -103,7 +106,8 @@ void work_check_wait(uint32_t client)
 	const struct conclave *c = workers[client].c;
 	uint32_t flying = 0, posted = 0;
 	/* In the middle of a turn slots are posted and not yet counted. */
-	if (c == NULL || c->link_state != CV_LINK_UP || machine_view()->in_turn)
+	if (c == NULL || c->link_state != CV_LINK_UP ||
+	    machine_view(client_home(client))->in_turn)
 		return;
 	for (uint32_t i = 0; i < c->slot_count; i++) {
 		if (c->reqs[i].state != CV_REQ_FLYING)
@@ -154,6 +158,9 @@ void worker_expect(const struct worker *worker, int code)
 	case -ENOTCONN:
 	case -ETIMEDOUT:
 	case CONCLAVE_ENOLEADER:
+	case CONCLAVE_ETRANSFER:
+	case CONCLAVE_EREMOVED:
+	case CONCLAVE_EMEMBERSHIP:
 	case CONCLAVE_ELOGFULL:
 	case CONCLAVE_ETOOMANY:
 	case CONCLAVE_EQUOTA:

@@ -3,6 +3,7 @@
 #include "tests/support/daemon.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -43,6 +44,15 @@ static bool answers(const char *path)
 	return ok;
 }
 
+static void say_into(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		_exit(126);
+	(void)dup2(fd, STDERR_FILENO);
+}
+
 /* The child: it dies with its parent, so that nothing is left behind. */
 static void run(const struct daemon_process *daemon)
 {
@@ -51,6 +61,8 @@ static void run(const struct daemon_process *daemon)
 	int i, count = 0;
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (daemon->log[0])
+		say_into(daemon->log);
 	(void)snprintf(data, sizeof(data), "--data=%s", daemon->data);
 	(void)snprintf(path, sizeof(path), "--socket=%s", daemon->socket);
 	args[count++] = daemon->program;
@@ -90,20 +102,33 @@ int daemon_process_wait(struct daemon_process *daemon)
 	return -ETIMEDOUT;
 }
 
-int daemon_process_start(struct daemon_process *daemon, const char *folder)
+int daemon_process_prepare(struct daemon_process *daemon, const char *folder)
 {
-	int code;
-
 	daemon->pid = 0;
 	(void)snprintf(daemon->data, sizeof(daemon->data), "%.200s/data-XXXXXX",
 		       folder);
 	/* A socket's path is short, wherever the data lies. */
 	(void)snprintf(daemon->run, sizeof(daemon->run),
 		       "/tmp/conclave-run-XXXXXX");
-	if (!mkdtemp(daemon->data) || !mkdtemp(daemon->run))
+	if (!mkdtemp(daemon->data))
 		return -errno;
+	if (!mkdtemp(daemon->run)) {
+		int code = -errno;
+
+		(void)rmdir(daemon->data);
+		return code;
+	}
 	(void)snprintf(daemon->socket, sizeof(daemon->socket), "%.64s/sock",
 		       daemon->run);
+	return 0;
+}
+
+int daemon_process_start(struct daemon_process *daemon, const char *folder)
+{
+	int code = daemon_process_prepare(daemon, folder);
+
+	if (code)
+		return code;
 	code = daemon_process_again(daemon);
 	if (!code)
 		code = daemon_process_wait(daemon);

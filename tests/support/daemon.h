@@ -10,7 +10,7 @@
 
 enum daemon_process_limits {
 	DAEMON_PATH_MAX = 256,
-	DAEMON_FLAGS_MAX = 8,
+	DAEMON_FLAGS_MAX = 16,
 };
 
 struct daemon_process {
@@ -19,6 +19,7 @@ struct daemon_process {
 	char socket[DAEMON_PATH_MAX];
 	char data[DAEMON_PATH_MAX];
 	char run[DAEMON_PATH_MAX]; /* the socket's folder */
+	char log[DAEMON_PATH_MAX]; /* what it says; "": our own stderr */
 	pid_t pid;
 };
 
@@ -29,7 +30,12 @@ struct daemon_process {
 int daemon_process_start(struct daemon_process *daemon, const char *folder)
 	__attribute__((warn_unused_result));
 
-/* Starts it again on the same folder, without waiting until it answers. */
+/* Makes the folders, and nothing else. */
+int daemon_process_prepare(struct daemon_process *daemon, const char *folder)
+	__attribute__((warn_unused_result));
+
+/* Starts it, again or on folders that were prepared; does not wait
+ * until it answers. */
 int daemon_process_again(struct daemon_process *daemon)
 	__attribute__((warn_unused_result));
 

@@ -259,15 +259,44 @@ void disk_flush(struct disk *disk)
 	(void)disk;
 }
 
+/* How many operations the next one that finishes overtakes. */
+static uint32_t mem_shuffle(struct disk *disk)
+{
+	if (!disk->shuffle)
+		return 0;
+	disk->shuffle = disk->shuffle * 6364136223846793005u + 1;
+	return (uint32_t)(disk->shuffle >> 33) % (disk->busy + 2);
+}
+
+/* Takes the first operation that is not held out of the list, or NULL. */
+static struct disk_op *mem_next(struct disk *disk)
+{
+	uint32_t skipped = mem_shuffle(disk);
+	struct disk_op *before = NULL;
+	struct disk_op *op = disk->first;
+
+	while (op && (disk->held_kinds & 1u << op->kind || skipped > 0)) {
+		skipped -= skipped > 0;
+		before = op;
+		op = op->next;
+	}
+	if (!op)
+		return NULL;
+	if (before)
+		before->next = op->next;
+	else
+		disk->first = op->next;
+	if (disk->last == op)
+		disk->last = before;
+	return op;
+}
+
 struct disk_op *disk_reap(struct disk *disk)
 {
-	struct disk_op *op = disk->first;
+	struct disk_op *op = mem_next(disk);
 
 	if (!op)
 		return NULL;
-	disk->first = op->next;
-	if (!disk->first)
-		disk->last = NULL;
 	disk->busy--;
 	op->result = disk->fault_result;
 	if (!mem_is_faulty(disk, op->kind))

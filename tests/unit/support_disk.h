@@ -2,7 +2,8 @@
  * A disk in memory behind wal/disk.h, for tests that break things. It is
  * linked instead of wal/disk.c, wal/disk_uring.c and wal/disk_plain.c.
  *
- * Operations take effect when they are reaped, in the order of submission.
+ * Operations take effect when they are reaped, in the order of submission, or
+ * in any order, and some later, with a number to start from in `shuffle`.
  * What a crash leaves is made by the test: it takes copies of the whole disk
  * and puts their bytes together as it likes.
  */
@@ -42,6 +43,10 @@ struct disk {
 	bool fault_stays; /* all later ones get it too */
 	uint32_t counted; /* of fault_kinds, until now */
 	uint32_t faults; /* that were delivered */
+
+	/* Operations of these kinds are not finished, the others pass them. */
+	uint32_t held_kinds;
+	uint64_t shuffle; /* 0: in order and at once */
 
 	/* Reads of this file's block fail with EIO; "": none. */
 	char bad_name[DISK_NAME_MAX];

@@ -9,7 +9,7 @@
 #include "tests/unit/support_node.h"
 
 /* One handle, as its client sees it. */
-struct peer {
+struct guest {
 	struct rig *rig;
 	int handle;
 	struct node_peer who;
@@ -30,7 +30,7 @@ struct peer {
 /* ---- clients ---- */
 
 /* Of the user RIG_UID, with a session named by `name`. */
-static inline void peer_init(struct peer *peer, struct rig *rig, uint8_t name)
+static inline void peer_init(struct guest *peer, struct rig *rig, uint8_t name)
 {
 	memset(peer, 0, sizeof(*peer));
 	peer->rig = rig;
@@ -47,7 +47,7 @@ static inline void peer_init(struct peer *peer, struct rig *rig, uint8_t name)
 	memset(peer->who.hello.secret, name ^ 0x5a, 16);
 }
 
-static inline void peer_map(struct peer *peer)
+static inline void peer_map(struct guest *peer)
 {
 	struct cv_welcome *welcome = &peer->welcome;
 
@@ -72,7 +72,7 @@ static inline void peer_map(struct peer *peer)
 }
 
 /* Greets and attaches; 0, or the refusal. The welcome is still to come. */
-static inline int peer_knock(struct peer *peer)
+static inline int peer_knock(struct guest *peer)
 {
 	int code = node_greet(peer->rig->node, &peer->who, &peer->welcome);
 
@@ -86,7 +86,7 @@ static inline int peer_knock(struct peer *peer)
 }
 
 /* The next event must be of this kind and for this peer. */
-static inline struct node_event peer_event(struct peer *peer, uint8_t kind)
+static inline struct node_event peer_event(struct guest *peer, uint8_t kind)
 {
 	struct node_event event;
 
@@ -96,7 +96,7 @@ static inline struct node_event peer_event(struct peer *peer, uint8_t kind)
 	return event;
 }
 
-static inline void peer_open(struct peer *peer, struct rig *rig, uint8_t name)
+static inline void peer_open(struct guest *peer, struct rig *rig, uint8_t name)
 {
 	struct node_event event;
 
@@ -108,7 +108,7 @@ static inline void peer_open(struct peer *peer, struct rig *rig, uint8_t name)
 	peer->who.hello.born = peer->welcome.born;
 }
 
-static inline void peer_unmap(struct peer *peer)
+static inline void peer_unmap(struct guest *peer)
 {
 	free(peer->up);
 	free(peer->down);
@@ -118,7 +118,7 @@ static inline void peer_unmap(struct peer *peer)
 }
 
 /* The connection ends; the memory is gone at once. */
-static inline void peer_close(struct peer *peer)
+static inline void peer_close(struct guest *peer)
 {
 	node_detach(peer->rig->node, peer->handle);
 	peer_unmap(peer);
@@ -127,7 +127,7 @@ static inline void peer_close(struct peer *peer)
 /*
  * Connects again for the same session, as after a loss; what the welcome says.
  */
-static inline int peer_resume(struct peer *peer)
+static inline int peer_resume(struct guest *peer)
 {
 	struct node_event event;
 	int code;
@@ -155,20 +155,21 @@ static inline bool is_control(const struct cv_request *head)
  * Writes a record with exactly this head (slot, sizes and all; length and
  * generation are filled in) and publishes it. Returns its generation.
  */
-static inline uint64_t peer_write(struct peer *peer, struct cv_request head,
+static inline uint64_t peer_write(struct guest *peer, struct cv_request head,
 				  const void *key, const void *value)
 {
 	struct cv_ring_writer *ring =
 		is_control(&head) ? &peer->controls : &peer->proposals;
 	uint32_t body = head.key_size + head.value_size;
-	uint32_t length = cv_record_length(body);
+	bool bare = !body && !head.limit;
+	uint32_t length = cv_record_length(bare || body ? body : 1);
 	struct cv_request *record = cv_ring_reserve(ring, length);
 	uint8_t *bytes = (uint8_t *)record;
 
 	ck_assert_ptr_nonnull(record);
 	head.length = 0;
 	head.generation = ++peer->generations[head.slot];
-	memcpy(bytes, &head, body ? sizeof(head) : CV_LINE);
+	memcpy(bytes, &head, bare ? CV_LINE : sizeof(head));
 	if (head.key_size)
 		memcpy(bytes + CV_REQUEST_HEAD, key, head.key_size);
 	if (head.value_size)
@@ -180,7 +181,7 @@ static inline uint64_t peer_write(struct peer *peer, struct cv_request head,
 }
 
 /* The head of a proposal with the next sequence. */
-static inline struct cv_request peer_head(struct peer *peer, uint32_t slot,
+static inline struct cv_request peer_head(struct guest *peer, uint32_t slot,
 					  enum cv_type type)
 {
 	return (struct cv_request){
@@ -191,7 +192,7 @@ static inline struct cv_request peer_head(struct peer *peer, uint32_t slot,
 	};
 }
 
-static inline void peer_put(struct peer *peer, uint32_t slot, const char *key,
+static inline void peer_put(struct guest *peer, uint32_t slot, const char *key,
 			    const char *value)
 {
 	struct cv_request head = peer_head(peer, slot, CV_PUT);
@@ -202,7 +203,7 @@ static inline void peer_put(struct peer *peer, uint32_t slot, const char *key,
 }
 
 /* A value of `size` bytes. */
-static inline void peer_put_size(struct peer *peer, uint32_t slot,
+static inline void peer_put_size(struct guest *peer, uint32_t slot,
 				 const char *key, uint32_t size)
 {
 	struct cv_request head = peer_head(peer, slot, CV_PUT);
@@ -216,7 +217,7 @@ static inline void peer_put_size(struct peer *peer, uint32_t slot,
 	free(value);
 }
 
-static inline void peer_ping(struct peer *peer, uint32_t slot)
+static inline void peer_ping(struct guest *peer, uint32_t slot)
 {
 	(void)peer_write(peer,
 			 (struct cv_request){.slot = slot, .type = CV_PING},
@@ -235,12 +236,12 @@ static inline struct cv_request get_head(uint32_t slot, const char *key)
 	};
 }
 
-static inline void peer_get(struct peer *peer, uint32_t slot, const char *key)
+static inline void peer_get(struct guest *peer, uint32_t slot, const char *key)
 {
 	(void)peer_write(peer, get_head(slot, key), key, NULL);
 }
 
-static inline void peer_outcome(struct peer *peer, uint32_t slot,
+static inline void peer_outcome(struct guest *peer, uint32_t slot,
 				uint64_t sequence)
 {
 	(void)peer_write(peer,
@@ -254,26 +255,26 @@ static inline void peer_outcome(struct peer *peer, uint32_t slot,
 
 /* ---- results ---- */
 
-static inline bool is_posted(const struct peer *peer, uint32_t slot)
+static inline bool is_posted(const struct guest *peer, uint32_t slot)
 {
 	return cv_slot_posted(&peer->slots[slot], peer->generations[slot]);
 }
 
 /* The result must be there. */
-static inline const struct cv_slot *posted(const struct peer *peer,
+static inline const struct cv_slot *posted(const struct guest *peer,
 					   uint32_t slot)
 {
 	ck_assert_msg(is_posted(peer, slot), "slot %u was not posted", slot);
 	return &peer->slots[slot];
 }
 
-static inline int32_t status_of(const struct peer *peer, uint32_t slot)
+static inline int32_t status_of(const struct guest *peer, uint32_t slot)
 {
 	return posted(peer, slot)->status;
 }
 
 /* The one record in the reply to a get must hold this value. */
-static inline void ck_assert_value(const struct peer *peer, uint32_t slot,
+static inline void ck_assert_value(const struct guest *peer, uint32_t slot,
 				   const char *value)
 {
 	const uint8_t *reply =

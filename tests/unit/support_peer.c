@@ -273,6 +273,13 @@ void peer_set_refusal(struct peer *peer, int32_t status)
 	pthread_mutex_unlock(&peer->lock);
 }
 
+void peer_set_alarms(struct peer *peer, uint64_t alarms)
+{
+	pthread_mutex_lock(&peer->lock);
+	peer->status->alarms = alarms;
+	pthread_mutex_unlock(&peer->lock);
+}
+
 void peer_set_status(struct peer *peer, uint64_t nth, int32_t status)
 {
 	pthread_mutex_lock(&peer->lock);

@@ -77,6 +77,8 @@ void peer_set_spoil(struct peer *peer, peer_spoil spoil, void *context);
 void peer_set_message(struct peer *peer, uint32_t size, uint32_t fd_count);
 /* The next welcomes refuse with this. */
 void peer_set_refusal(struct peer *peer, int32_t status);
+/* What the status page says of alarms (enum cv_alarm). */
+void peer_set_alarms(struct peer *peer, uint64_t alarms);
 /* The n-th result from now on gets this status instead. */
 void peer_set_status(struct peer *peer, uint64_t nth, int32_t status);
 

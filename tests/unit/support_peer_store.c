@@ -31,6 +31,7 @@ void peer_store_init(struct peer_store *store)
 {
 	memset(store, 0, sizeof(*store));
 	store->revision = 1;
+	peer_roster_init(&store->roster);
 }
 
 void peer_sessions_forget(struct peer_store *store)
@@ -290,12 +291,35 @@ static void apply_outcome(struct peer_op *op)
 	}
 }
 
+/* What is about members: false, it is something else. */
+static bool apply_roster(struct peer_store *store, struct peer_op *op)
+{
+	switch (op->head.type) {
+	case CV_MEMBER:
+		peer_roster_change(store, op);
+		return true;
+	case CV_MOVE:
+		peer_roster_move(store, op);
+		return true;
+	case CV_MEMBERS:
+		peer_roster_list(store, op);
+		return true;
+	case CV_STATE:
+		peer_roster_state(store, op);
+		return true;
+	default:
+		return false;
+	}
+}
+
 void peer_store_apply(struct peer_store *store, struct peer_op *op, bool echo)
 {
 	bool proposal = op->head.type < CV_PING;
 
 	memset(&op->result, 0, sizeof(op->result));
-	if (op->head.type == CV_OUTCOME)
+	if (apply_roster(store, op))
+		(void)0;
+	else if (op->head.type == CV_OUTCOME)
 		apply_outcome(op);
 	else if (op->head.type == CV_RANGE && !echo)
 		apply_range(store, op);

@@ -12,6 +12,7 @@
 
 enum peer_store_limits {
 	PEER_SESSIONS = 4096,
+	PEER_MEMBERS = 200, /* more than the usual room of a reply takes */
 };
 
 struct peer_version {
@@ -40,7 +41,20 @@ struct peer_session {
 	uint64_t result_count;
 };
 
+struct peer_member {
+	uint64_t id;
+	uint32_t flags; /* enum cv_member_flags, without LEADER */
+	char address[128];
+};
+
+struct peer_roster {
+	struct peer_member members[PEER_MEMBERS];
+	uint32_t count;
+	uint64_t leader;
+};
+
 struct peer_store {
+	struct peer_roster roster;
 	struct peer_version *versions; /* in order of mod_revision */
 	uint64_t version_count;
 	struct peer_session sessions[PEER_SESSIONS];
@@ -73,5 +87,13 @@ void peer_sessions_forget(struct peer_store *store);
 /* Gives op->result and op->reply. `echo`: without looking at keys. */
 void peer_store_apply(struct peer_store *store, struct peer_op *op, bool echo);
 void peer_op_release(struct peer_op *op);
+
+/* support_peer_roster.c: what is asked about members. The first is 1, voter,
+ * leader and self; who leads next says a move to a member with an odd id. */
+void peer_roster_init(struct peer_roster *roster);
+void peer_roster_change(struct peer_store *store, struct peer_op *op);
+void peer_roster_move(struct peer_store *store, struct peer_op *op);
+void peer_roster_list(struct peer_store *store, struct peer_op *op);
+void peer_roster_state(struct peer_store *store, struct peer_op *op);
 
 #endif

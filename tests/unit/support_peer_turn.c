@@ -177,6 +177,7 @@ bool peer_apply_all(struct peer *peer)
 			op->result.status = peer->status_forced;
 			op->result.flags = 0;
 		}
+		peer->status->leader = peer->store.roster.leader;
 		peer->counts.applied++;
 		moved = true;
 	}

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "daemon/store/store.h"
+#include "raft/conf.h"
 #include "raft/entry.h"
 
 /* An operation as a test asks for it; 0 means the usual. */
@@ -371,6 +372,30 @@ static inline struct ask ask_setting(const char *name, const char *value)
 			    .key_size = (uint32_t)strlen(name),
 			    .value = value,
 			    .value_size = (uint32_t)strlen(value)};
+}
+
+/* A change of members, of the leader's own; `addresses` as op.h says. */
+static inline struct store_result
+rig_change_members(struct rig *rig, const struct raft_conf_change *list,
+		   uint8_t count, const char *addresses, uint32_t size)
+{
+	struct raft_conf_changes changes = {.count = count};
+	uint32_t at = (uint32_t)raft_conf_size(count), results;
+	struct op_header op = {
+		.size = op_size(0, size, 0),
+		.type = OP_MEMBER,
+		.key_size = size,
+	};
+	uint8_t *payload = rig->entry + ENTRY_HEADER_SIZE;
+
+	memcpy(changes.changes, list, count * sizeof(*list));
+	raft_conf_encode(&changes, payload);
+	memset(payload + at, 0, op.size);
+	memcpy(payload + at, &op, sizeof(op));
+	memcpy(payload + at + sizeof(op), addresses, size);
+	rig->used = ENTRY_HEADER_SIZE + at + op.size;
+	rig_apply_as(rig, ENTRY_CONF_V2, 0);
+	return store_results(rig->store, &results)[0];
 }
 
 static inline int rig_run(Suite *suite)

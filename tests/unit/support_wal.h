@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <check.h>
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,7 @@ struct rig {
 	uint64_t next_index;
 	uint64_t number; /* of the last append */
 	struct wal_done done; /* the last one that came */
+	uint64_t now_ns;
 	void (*wait)(struct rig *rig); /* for the disk, NULL: no need */
 	void *waiter;
 };
@@ -36,6 +38,9 @@ struct rig {
 static inline void rig_init(struct rig *rig, struct disk *disk)
 {
 	memset(rig, 0, sizeof(*rig));
+	/* Thousands of logs are opened: let them use the same pages. */
+	mallopt(M_MMAP_THRESHOLD, 1 << 30);
+	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	rig->disk = disk;
 	rig->term = 1;
 	rig->next_index = 1;
@@ -45,6 +50,7 @@ static inline void rig_init(struct rig *rig, struct disk *disk)
 	rig->options.segment_size = RIG_SEGMENT;
 	rig->options.spares_min = 1;
 	rig->options.buffers = 4;
+	rig->options.fetches = 2;
 	rig->options.snapshot_after = 1 << 20;
 	rig->options.create = true;
 }
@@ -78,6 +84,14 @@ static inline void rig_drop(struct rig *rig)
 	free(rig->memory);
 	rig->memory = NULL;
 	rig->wal = NULL;
+}
+
+/* So much quiet passes that the end of the log is sealed. */
+static inline void rig_seal(struct rig *rig)
+{
+	rig->now_ns += WAL_SEAL_NS;
+	wal_clock(rig->wal, rig->now_ns);
+	wal_work(rig->wal);
 }
 
 static inline void rig_close(struct rig *rig)

@@ -245,6 +245,43 @@ START_TEST(a_record_of_a_reply_begins_with_these_40_bytes)
 }
 END_TEST
 
+START_TEST(a_member_of_a_reply_begins_with_these_24_bytes)
+{
+	static const struct field golden[] = {
+		{0, 8, 0x0102030405060708},
+		{8, 8, 0x1112131415161718},
+		{16, 4, 0x21222324},
+		{20, 4, 0x31323334},
+	};
+	struct cv_member member = {
+		.id = 0x0102030405060708,
+		.match = 0x1112131415161718,
+		.flags = 0x21222324,
+		.address_size = 0x31323334,
+	};
+
+	CHECK_BYTES(member, golden);
+}
+END_TEST
+
+START_TEST(a_state_is_these_32_bytes)
+{
+	static const struct field golden[] = {
+		{0, 8, 0x0102030405060708},
+		{8, 8, 0x1112131415161718},
+		{16, 8, 0x2122232425262728},
+		{24, 8, 0x3132333435363738},
+	};
+	struct cv_state state = {
+		.applied = 0x0102030405060708,
+		.revision = 0x1112131415161718,
+		.hash = {0x2122232425262728, 0x3132333435363738},
+	};
+
+	CHECK_BYTES(state, golden);
+}
+END_TEST
+
 START_TEST(a_bye_is_these_8_bytes)
 {
 	static const struct field golden[] = {{0, 4, 0x6f6c4c65}, {4, 4, 8}};
@@ -345,6 +382,7 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CONCLAVE_ETOOSMALL, -1016);
 	ck_assert_int_eq(CONCLAVE_ENOTAPPLIED, -1017);
 	ck_assert_int_eq(CONCLAVE_ESETTLED, -1021);
+	ck_assert_int_eq(CONCLAVE_EMEMBERSHIP, -1022);
 	ck_assert_int_eq(CONCLAVE_EDEADLINE, -1030);
 	ck_assert_int_eq(CONCLAVE_ESESSION, -1031);
 	ck_assert_int_eq(CONCLAVE_ESTOPPED, -1032);
@@ -355,9 +393,24 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CV_CAS, 3);
 	ck_assert_int_eq(CV_COMPACT, 4);
 	ck_assert_int_eq(CV_SETTING, 5);
+	ck_assert_int_eq(CV_MEMBER, 6);
 	ck_assert_int_eq(CV_PING, 16);
 	ck_assert_int_eq(CV_RANGE, 17);
 	ck_assert_int_eq(CV_OUTCOME, 18);
+	ck_assert_int_eq(CV_MOVE, 19);
+	ck_assert_int_eq(CV_MEMBERS, 20);
+	ck_assert_int_eq(CV_STATE, 21);
+	ck_assert_int_eq(CV_MEMBER_ADD, 1);
+	ck_assert_int_eq(CV_MEMBER_PROMOTE, 2);
+	ck_assert_int_eq(CV_MEMBER_REMOVE, 3);
+	ck_assert_int_eq(CV_MEMBER_UPDATE, 4);
+	ck_assert_int_eq(CV_MEMBER_REPLACE, 5);
+	ck_assert_int_eq(CV_MEMBER_VOTER, 1);
+	ck_assert_int_eq(CV_MEMBER_LEARNER, 2);
+	ck_assert_int_eq(CV_MEMBER_LEADER, 4);
+	ck_assert_int_eq(CV_MEMBER_SELF, 8);
+	ck_assert_int_eq(CV_MEMBER_LINKED, 16);
+	ck_assert_int_eq(CV_MEMBER_REMOVED, 32);
 	ck_assert_int_eq(CV_FAIL_FAST, 1);
 	ck_assert_int_eq(CV_SERIALIZABLE, 2);
 	ck_assert_int_eq(CV_COUNT_ONLY, 4);
@@ -367,6 +420,7 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CONCLAVE_RESULT_SUCCEEDED, 2);
 	ck_assert_int_eq(CONCLAVE_RESULT_REPEATED, 4);
 	ck_assert_int_eq(CV_ABI_MAJOR, 1);
+	ck_assert_int_eq(CV_ABI_MINOR, 1);
 	ck_assert_int_eq(CV_WINDOW, 4096);
 }
 END_TEST
@@ -374,7 +428,7 @@ END_TEST
 /* ---- what the daemon really says ---- */
 
 static struct rig rig;
-static struct peer alice;
+static struct guest alice;
 
 static void set_up(void)
 {
@@ -394,7 +448,7 @@ START_TEST(the_welcome_to_a_default_hello_is_this)
 	struct field golden[] = {
 		{0, 4, 0x6f6c4c65},
 		{4, 2, 1},
-		{6, 2, 0},
+		{6, 2, 1},
 		{8, 4, 256},
 		{24, 8, 1}, /* incarnation */
 		{32, 8, 0}, /* cluster, see below */
@@ -427,7 +481,7 @@ END_TEST
 static void check_header(const uint8_t *bytes, uint64_t magic, uint64_t size)
 {
 	const struct field golden[] = {
-		{0, 8, magic},	 {8, 2, 1},	  {10, 2, 0},
+		{0, 8, magic},	 {8, 2, 1},	  {10, 2, 1},
 		{12, 4, 256},	 {16, 8, 1}, /* incarnation */
 		{24, 8, size},	 {32, 4, 256},	  {36, 4, 65536},
 		{40, 4, 4096},	 {44, 4, 262144}, {48, 4, 266240},
@@ -464,6 +518,42 @@ START_TEST(nothing_else_is_written_before_the_client_comes)
 }
 END_TEST
 
+START_TEST(a_list_of_one_member_is_these_bytes)
+{
+	struct cv_request head = {
+		.slot = 0, .type = CV_MEMBERS, .reply_size = 256};
+	const uint8_t *reply = alice.down + alice.welcome.reply_offset;
+	/* Voter, leader, self; what is on its disk is its first entry. */
+	static const struct field golden[] = {
+		{0, 8, 7}, {8, 8, 1}, {16, 4, 13}};
+
+	(void)peer_write(&alice, head, "", "");
+	rig_settle(&rig);
+	ck_assert_int_eq(status_of(&alice, 0), 0);
+	ck_assert_uint_eq(alice.slots[0].aux, 1);
+	ck_assert_uint_eq(alice.slots[0].reply_size, 24);
+	check_bytes(reply, 24, golden, 3);
+}
+END_TEST
+
+START_TEST(the_state_that_is_told_is_the_stores)
+{
+	struct cv_request head = {
+		.slot = 0, .type = CV_STATE, .reply_size = 32};
+	const uint8_t *reply = alice.down + alice.welcome.reply_offset;
+	struct store_hash hash;
+
+	(void)peer_write(&alice, head, "", "");
+	rig_settle(&rig);
+	ck_assert_int_eq(status_of(&alice, 0), 0);
+	ck_assert_uint_eq(alice.slots[0].reply_size, 32);
+	store_hash(rig.node->store, &hash);
+	const struct field golden[] = {
+		{0, 8, 1}, {8, 8, 1}, {16, 8, hash.low}, {24, 8, hash.high}};
+	check_bytes(reply, 32, golden, 4);
+}
+END_TEST
+
 START_TEST(the_status_page_says_who_it_is)
 {
 	ck_assert_uint_eq(rig.status.magic, CV_MAGIC_STATUS);
@@ -490,6 +580,8 @@ int main(void)
 	tcase_add_test(bytes, a_request_is_these_80_bytes);
 	tcase_add_test(bytes, a_slot_is_these_64_bytes);
 	tcase_add_test(bytes, a_record_of_a_reply_begins_with_these_40_bytes);
+	tcase_add_test(bytes, a_member_of_a_reply_begins_with_these_24_bytes);
+	tcase_add_test(bytes, a_state_is_these_32_bytes);
 	tcase_add_test(bytes, a_bye_is_these_8_bytes);
 	tcase_add_test(bytes, words_lie_where_the_other_side_looks);
 	tcase_add_test(bytes, the_status_page_is_where_readers_look);
@@ -497,6 +589,8 @@ int main(void)
 	tcase_add_test(said, the_welcome_to_a_default_hello_is_this);
 	tcase_add_test(said, both_areas_begin_with_these_headers);
 	tcase_add_test(said, nothing_else_is_written_before_the_client_comes);
+	tcase_add_test(said, a_list_of_one_member_is_these_bytes);
+	tcase_add_test(said, the_state_that_is_told_is_the_stores);
 	tcase_add_test(said, the_status_page_says_who_it_is);
 	suite_add_tcase(suite, bytes);
 	suite_add_tcase(suite, said);

@@ -265,6 +265,161 @@ START_TEST(allow_takes_users_and_groups)
 }
 END_TEST
 
+/* ---- other members ---- */
+
+static int read_flags(const char *a, const char *b, const char *c,
+		      const char *d)
+{
+	const char *const flags[] = {a, b, c, d, NULL};
+
+	return read_with(flags, NULL);
+}
+
+static void said(const char *text)
+{
+	ck_assert_msg(strstr(error, text), "no \"%s\" in: %s", text, error);
+}
+
+START_TEST(peers_are_ids_and_addresses)
+{
+	ck_assert_int_eq(read_flags("--peers=1=127.0.0.1:2380 , "
+				    "2=[::1]:2381,30=localhost:1",
+				    "--peer-listen=127.0.0.1:2380",
+				    "--heartbeat-ms=50", "--election-ms=300"),
+			 0);
+	ck_assert_uint_eq(config.peer_count, 3);
+	ck_assert_uint_eq(config.peers[1].id, 2);
+	ck_assert_str_eq(config.peers[1].address, "[::1]:2381");
+	ck_assert_uint_eq(config.peers[2].id, 30);
+	ck_assert_str_eq(config.peers[2].address, "localhost:1");
+	ck_assert(config.peers[0].voter);
+	ck_assert_str_eq(config.peer_listen, "127.0.0.1:2380");
+	ck_assert_uint_eq(config.heartbeat_ms, 50);
+	ck_assert_uint_eq(config.election_ms, 300);
+	ck_assert(config_has_peers(&config));
+}
+END_TEST
+
+START_TEST(without_a_word_about_peers_a_member_is_alone)
+{
+	ck_assert_int_eq(read_with(NULL, NULL), 0);
+	ck_assert(!config_has_peers(&config));
+	ck_assert(!config.join && !config.peer_plaintext);
+	ck_assert_uint_eq(config.heartbeat_ms, 100);
+	ck_assert_uint_eq(config.election_ms, 1000);
+}
+END_TEST
+
+START_TEST(wrong_peers_are_told_what_they_may_be)
+{
+	static const char *const wrong[] = {
+		"1",
+		"1=",
+		"=127.0.0.1:1",
+		"0=127.0.0.1:1",
+		"x=127.0.0.1:1",
+		"1=127.0.0.1",
+		"1=127.0.0.1:0",
+		"1=127.0.0.1:65536",
+		"1=127.0.0.1:01",
+		"1=127.0.0.1:1,",
+		",1=127.0.0.1:1",
+		"1=127.0.0.1:1,1=127.0.0.1:2",
+		"1=::1:5",
+		"1=[::1]5",
+		"1=[::1:5",
+		"1=a b:5",
+		"1=:5",
+		NULL,
+	};
+	char flag[64];
+
+	for (uint32_t i = 0; wrong[i]; i++) {
+		(void)snprintf(flag, sizeof(flag), "--peers=%s", wrong[i]);
+		refused_naming(flag, "\"peers\"", "id=host:port");
+	}
+	refused_naming("--peer-listen=nonsense", "\"peer-listen\"",
+		       "host:port");
+	refused_naming("--heartbeat-ms=9", "\"heartbeat-ms\"", "10000");
+	refused_naming("--peer-names=a,,b", "\"peer-names\"", "commas");
+	refused_naming("--peer-names=a b", "\"peer-names\"", "commas");
+}
+END_TEST
+
+START_TEST(options_that_need_each_other_say_so)
+{
+	const char *listen = "--peer-listen=127.0.0.1:1";
+	const char *two = "--peers=1=127.0.0.1:1,2=127.0.0.1:2";
+
+	ck_assert_int_eq(read_flag("--join"), -EINVAL);
+	said("\"peers\"");
+	ck_assert_int_eq(read_flag(two), -EINVAL);
+	said("\"peer-listen\" is missing");
+	ck_assert_int_eq(read_flags(two, listen, "--member=3", NULL), -EINVAL);
+	said("does not name member 3");
+	ck_assert_int_eq(read_flags(two, listen, "--member=3", "--join"), 0);
+	ck_assert_int_eq(read_flags(two, listen, "--member=2", NULL), 0);
+	ck_assert_int_eq(read_flag("--peers=1=127.0.0.1:1"), 0);
+	ck_assert_int_eq(read_flag("--election-ms=499"), -EINVAL);
+	said("\"election-ms\" is 499");
+	ck_assert_int_eq(read_flag("--election-ms=500"), 0);
+}
+END_TEST
+
+START_TEST(tls_is_whole_or_not_at_all)
+{
+	ck_assert_int_eq(
+		read_flags("--peer-cert=a", "--peer-key=b", NULL, NULL),
+		-EINVAL);
+	said("\"peer-ca\" is missing");
+	ck_assert_int_eq(read_flags("--peer-cert=a", "--peer-ca=b", NULL, NULL),
+			 -EINVAL);
+	said("\"peer-key\" is missing");
+	ck_assert_int_eq(read_flag("--peer-names=x"), -EINVAL);
+	said("\"peer-cert\" is missing");
+	ck_assert_int_eq(read_flags("--peer-cert=a", "--peer-key=b",
+				    "--peer-ca=c", "--peer-plaintext"),
+			 -EINVAL);
+	said("contradict");
+	ck_assert_int_eq(read_flags("--peer-cert=a", "--peer-key=b",
+				    "--peer-ca=c",
+				    "--peer-names=a.b , .c.d,::1"),
+			 0);
+	ck_assert_str_eq(config.peer_names, "a.b,.c.d,::1");
+}
+END_TEST
+
+START_TEST(plain_tcp_off_this_host_is_asked_for_by_name)
+{
+	static const char *const far[] = {"10.0.0.1:1",	     "0.0.0.0:1",
+					  "[2001:db8::1]:1", "host.example:1",
+					  "[::]:1",	     NULL};
+	char flag[64];
+	char peers[128];
+
+	for (uint32_t i = 0; far[i]; i++) {
+		(void)snprintf(flag, sizeof(flag), "--peer-listen=%s", far[i]);
+		(void)snprintf(peers, sizeof(peers),
+			       "--peers=1=127.0.0.1:1,2=%s", far[i]);
+		ck_assert_int_eq(read_flag(flag), -EINVAL);
+		said("--peer-plaintext");
+		said(far[i]);
+		ck_assert_int_eq(read_flags(peers, "--peer-listen=127.0.0.1:1",
+					    NULL, NULL),
+				 -EINVAL);
+		said("--peer-plaintext");
+		said(far[i]);
+		ck_assert_int_eq(
+			read_flags(peers, flag, "--peer-plaintext", NULL), 0);
+	}
+	ck_assert_int_eq(read_flags("--peer-listen=0.0.0.0:1", "--peer-cert=a",
+				    "--peer-key=b", "--peer-ca=c"),
+			 0);
+	ck_assert_int_eq(read_flag("--peer-listen=127.1.2.3:1"), 0);
+	ck_assert_int_eq(read_flag("--peer-listen=[::1]:1"), 0);
+}
+END_TEST
+
 START_TEST(help_and_version_need_no_sane_environment)
 {
 	const char *const help[] = {"conclaved", "--help", NULL};
@@ -322,6 +477,12 @@ int main(void)
 	tcase_add_test(tests, a_missing_value_is_refused);
 	tcase_add_test(tests, sizes_have_units);
 	tcase_add_test(tests, allow_takes_users_and_groups);
+	tcase_add_test(tests, peers_are_ids_and_addresses);
+	tcase_add_test(tests, without_a_word_about_peers_a_member_is_alone);
+	tcase_add_test(tests, wrong_peers_are_told_what_they_may_be);
+	tcase_add_test(tests, options_that_need_each_other_say_so);
+	tcase_add_test(tests, tls_is_whole_or_not_at_all);
+	tcase_add_test(tests, plain_tcp_off_this_host_is_asked_for_by_name);
 	tcase_add_test(tests, help_and_version_need_no_sane_environment);
 	tcase_add_test(tests, help_names_every_option);
 	suite_add_tcase(suite, tests);

@@ -25,6 +25,7 @@ enum {
 
 static const enum engine_kind kinds[] = {ENGINE_PLAIN, ENGINE_URING};
 
+static const struct engine_sizes sizes = {.watches = WATCHES};
 static struct engine *engine;
 static char reason[ENGINE_REASON_MAX];
 static uint64_t now_ns;
@@ -32,7 +33,7 @@ static uint64_t now_ns;
 /* False: this host has no such engine. */
 static bool open_engine(int index)
 {
-	int result = engine_open(&engine, kinds[index], WATCHES, reason);
+	int result = engine_open(&engine, kinds[index], &sizes, reason);
 
 	if (result < 0) {
 		ck_assert_int_eq(kinds[index], ENGINE_URING);
@@ -117,7 +118,7 @@ static int connect_to(const struct sockaddr_un *address)
 
 START_TEST(auto_finds_an_engine_and_says_why)
 {
-	int result = engine_open(&engine, ENGINE_AUTO, WATCHES, reason);
+	int result = engine_open(&engine, ENGINE_AUTO, &sizes, reason);
 
 	ck_assert_int_eq(result, 0);
 	ck_assert_int_gt(strlen(reason), 0);
@@ -253,7 +254,8 @@ START_TEST(more_connections_than_one_turn_takes_all_arrive)
 	if (!open_engine(_i))
 		return;
 	int listener = open_listener(&address);
-	ck_assert_int_eq(engine_accept(engine, listener), 0);
+	ck_assert_int_eq(engine_accept(engine, ENGINE_DOOR_CLIENTS, listener),
+			 0);
 	look();
 	for (int i = 0; i < ENGINE_EVENTS_MAX + 5; i++)
 		clients[i] = connect_to(&address);
@@ -264,7 +266,7 @@ START_TEST(more_connections_than_one_turn_takes_all_arrive)
 		ck_assert(fcntl(event.fd, F_GETFD) & FD_CLOEXEC);
 		ck_assert_int_eq(close(event.fd), 0);
 	}
-	engine_accept_stop(engine);
+	engine_accept_stop(engine, ENGINE_DOOR_CLIENTS);
 	nothing_more();
 	engine_close(engine);
 	for (int i = 0; i < ENGINE_EVENTS_MAX + 5; i++)
@@ -283,14 +285,16 @@ START_TEST(accepting_that_failed_is_told_and_can_go_on)
 	int pipe_fds[2];
 	ck_assert_int_eq(pipe(pipe_fds), 0);
 	/* Not a listener. */
-	ck_assert_int_eq(engine_accept(engine, pipe_fds[0]), 0);
+	ck_assert_int_eq(
+		engine_accept(engine, ENGINE_DOOR_CLIENTS, pipe_fds[0]), 0);
 	ck_assert_int_eq(write(pipe_fds[1], "x", 1), 1);
 	ck_assert(next(&event));
 	ck_assert_int_eq(event.kind, ENGINE_ARRIVAL);
 	ck_assert_int_eq(event.fd, -ENOTSOCK);
 	nothing_more();
 	int listener = open_listener(&address);
-	ck_assert_int_eq(engine_accept(engine, listener), 0);
+	ck_assert_int_eq(engine_accept(engine, ENGINE_DOOR_CLIENTS, listener),
+			 0);
 	int client = connect_to(&address);
 	ck_assert(next(&event));
 	ck_assert_int_ge(event.fd, 0);

@@ -157,6 +157,33 @@ START_TEST(stamping_keeps_the_payload_checksum)
 }
 END_TEST
 
+START_TEST(what_is_sealed_alone_is_not_stamped)
+{
+	uint8_t bytes[sizeof(golden)];
+	struct entry_header header = {.size = sizeof(payload) - 1,
+				      .kind = ENTRY_NORMAL};
+
+	memcpy(bytes, &header, sizeof(header));
+	memcpy(bytes + ENTRY_HEADER_SIZE, payload, header.size);
+	entry_seal(bytes);
+	ck_assert_int_eq(entry_check_sealed(bytes, sizeof(bytes), &header), 0);
+	ck_assert_uint_eq(header.size, sizeof(payload) - 1);
+	ck_assert_int_eq(entry_check(bytes, sizeof(bytes), &header), -EBADMSG);
+	ck_assert_int_eq(entry_check_sealed(golden, sizeof(golden), &header),
+			 -EBADMSG);
+	for (size_t room = 0; room < sizeof(bytes); room++)
+		ck_assert_int_eq(entry_check_sealed(bytes, room, &header),
+				 -EBADMSG);
+	for (uint32_t i = ENTRY_HEADER_SIZE; i < sizeof(bytes); i++) {
+		bytes[i] ^= 1;
+		ck_assert_int_eq(
+			entry_check_sealed(bytes, sizeof(bytes), &header),
+			-EBADMSG);
+		bytes[i] ^= 1;
+	}
+}
+END_TEST
+
 START_TEST(sizes_round_up_to_eight)
 {
 	ck_assert_uint_eq(entry_size(0), 64);
@@ -179,6 +206,7 @@ int main(void)
 	tcase_add_test(all, every_short_room_is_noticed);
 	tcase_add_test(all, impossible_fields_are_refused);
 	tcase_add_test(all, stamping_keeps_the_payload_checksum);
+	tcase_add_test(all, what_is_sealed_alone_is_not_stamped);
 	tcase_add_test(all, sizes_round_up_to_eight);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);

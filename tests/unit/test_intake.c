@@ -8,8 +8,8 @@
 #include "tests/unit/support_node.h"
 
 static struct rig rig;
-static struct peer alice;
-static struct peer bob;
+static struct guest alice;
+static struct guest bob;
 
 static void set_up(void)
 {

@@ -275,7 +275,7 @@ START_TEST(nothing_acknowledged_is_lost_whichever_operation_fails)
 		faults = 1;
 		for (in = 0; faults > 0; in++)
 			one_life(in, results[i % 2], i / 2, &faults);
-		ck_assert_uint_gt(in, 40);
+		ck_assert_uint_ge(in, 40);
 	}
 }
 END_TEST

@@ -193,6 +193,8 @@ START_TEST(a_vote_survives_even_when_its_record_does_not)
 	begin(&rig);
 	ck_assert_int_eq(wal_append(rig.wal, NULL, &hard, 0, 0, 1), 0);
 	ck_assert_int_eq(rig_settle(&rig), 0);
+	rig_seal(&rig);
+	ck_assert_int_eq(rig_settle(&rig), 0);
 	rig.term = 9;
 	/* The record is lost altogether: the disk lied. */
 	bytes = bytes_of(&rig, first_segment);
@@ -200,6 +202,30 @@ START_TEST(a_vote_survives_even_when_its_record_does_not)
 	ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
 	rig.options.accept_tail_loss = true;
 	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_uint_eq(rig.report.hard.term, 9);
+	ck_assert_uint_eq(rig.report.hard.vote, 3);
+	end(&rig);
+}
+END_TEST
+
+START_TEST(a_vote_is_acknowledged_when_two_copies_have_it)
+{
+	struct raft_hard_state hard = {.term = 9, .vote = 3};
+	struct wal_done done = {0};
+	struct rig rig;
+	uint8_t *bytes;
+
+	begin(&rig);
+	ck_assert_int_eq(wal_append(rig.wal, NULL, &hard, 0, 0, 77), 0);
+	while (wal_reap(rig.wal, &done) == 0)
+		wal_work(rig.wal);
+	ck_assert_uint_eq(done.number, 77);
+	/* The process dies at this very moment, and the record is lost. */
+	bytes = bytes_of(&rig, first_segment);
+	bytes[2 * DISK_BLOCK + 20] ^= 1;
+	rig.options.accept_tail_loss = true;
+	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_uint_eq(rig.report.records, 1);
 	ck_assert_uint_eq(rig.report.hard.term, 9);
 	ck_assert_uint_eq(rig.report.hard.vote, 3);
 	end(&rig);
@@ -331,8 +357,8 @@ START_TEST(a_bad_tail_that_meta_knows_durable_is_damage_after_a_reboot)
 
 	begin(&rig);
 	rig_append(&rig, 1, 100);
-	rig.term = 2; /* a change of term makes meta note what is durable */
 	rig_append(&rig, 1, 100);
+	rig_seal(&rig);
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	bytes_of(&rig, first_segment)[3 * DISK_BLOCK + 900] ^= 1;
 	mem_disk_reboot(rig.disk);
@@ -809,6 +835,7 @@ int main(void)
 		       a_record_that_was_never_reaped_may_be_lost_or_kept);
 	tcase_add_test(tests, entries_that_were_overwritten_never_appear);
 	tcase_add_test(tests, a_vote_survives_even_when_its_record_does_not);
+	tcase_add_test(tests, a_vote_is_acknowledged_when_two_copies_have_it);
 	tcase_add_test(tests,
 		       a_tail_torn_at_any_sector_is_cut_off_after_a_reboot);
 	tcase_add_test(

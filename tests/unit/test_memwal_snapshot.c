@@ -133,6 +133,37 @@ START_TEST(an_aborted_one_leaves_nothing)
 }
 END_TEST
 
+START_TEST(an_abort_at_any_time_leaves_nothing_or_comes_too_late)
+{
+	bool named = false;
+	struct rig rig;
+	int turns;
+	int i;
+
+	for (turns = 0; !named; turns++) {
+		begin(&rig);
+		rig_append(&rig, 5, 100);
+		offer(&rig, 3, 1);
+		for (i = 0; i < turns; i++)
+			ck_assert_int_eq(rig_turn(&rig), 0);
+		wal_snapshot_abort(rig.wal);
+		while (wal_snapshot_active(rig.wal))
+			ck_assert_int_eq(rig_turn(&rig), 0);
+		ck_assert_int_eq(rig_settle(&rig), 0);
+		ck_assert_int_eq(rig_settle(&rig), 0);
+		named = wal_snapshot_index(rig.wal) == 3;
+		ck_assert(!exists(&rig, "snapshot-0000000000000003.tmp"));
+		ck_assert(exists(&rig, "snapshot-0000000000000003") == named);
+		take(&rig, 4, 1);
+		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_uint_eq(rig.report.snapshot_index, 4);
+		ck_assert_uint_eq(rig_replay(&rig, NULL), 5);
+		end(&rig);
+	}
+	ck_assert_int_gt(turns, 6);
+}
+END_TEST
+
 START_TEST(a_full_disk_ends_one_and_the_log_goes_on)
 {
 	struct wal_stats stats;
@@ -392,6 +423,39 @@ START_TEST(all_is_lost_only_when_that_is_accepted)
 }
 END_TEST
 
+START_TEST(a_tail_that_is_overwritten_too_often_asks_for_a_snapshot)
+{
+	struct rig rig;
+	uint32_t due = 0;
+	uint32_t count;
+
+	rig_init(&rig, mem_disk_new());
+	rig.options.segment_size = 32 << 20;
+	rig.options.snapshot_after = 1ull << 40;
+	ck_assert_int_eq(rig_open(&rig), 0);
+	/* Each record goes on behind one before the last. */
+	for (count = 1; wal_can_append(rig.wal); count++) {
+		rig.disk->history_count = 0;
+		rig_append(&rig, 2, 10);
+		rig.next_index--;
+		if (!due && wal_snapshot_due(rig.wal))
+			due = count;
+	}
+	ck_assert_uint_gt(due, 30000);
+	ck_assert_uint_gt(count, due + 5000);
+	rig.disk->history_count = 0;
+	ck_assert_int_eq(rig_submit(&rig, 1, 10), -ENOSPC);
+	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_uint_eq(rig_replay(&rig, NULL), count);
+	ck_assert(!wal_can_append(rig.wal));
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	take(&rig, count, 1);
+	ck_assert(wal_can_append(rig.wal));
+	rig_append(&rig, 1, 10);
+	end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("memwal_snapshot");
@@ -403,6 +467,8 @@ int main(void)
 	tcase_add_test(tests, one_is_due_when_the_log_has_grown_enough);
 	tcase_add_test(tests, only_one_is_made_at_a_time_and_never_backwards);
 	tcase_add_test(tests, an_aborted_one_leaves_nothing);
+	tcase_add_test(tests,
+		       an_abort_at_any_time_leaves_nothing_or_comes_too_late);
 	tcase_add_test(tests, a_full_disk_ends_one_and_the_log_goes_on);
 	tcase_add_test(tests,
 		       the_one_before_is_fallen_back_to_until_it_is_forgotten);
@@ -417,6 +483,9 @@ int main(void)
 	tcase_add_test(tests, spares_beyond_what_a_cycle_needs_are_given_back);
 	tcase_add_test(tests, large_records_come_back_through_a_small_window);
 	tcase_add_test(tests, all_is_lost_only_when_that_is_accepted);
+	tcase_add_test(
+		tests,
+		a_tail_that_is_overwritten_too_often_asks_for_a_snapshot);
 	suite_add_tcase(suite, tests);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -51,7 +51,7 @@
 #include "tests/unit/support_node.h"
 
 static struct rig rig;
-static struct peer alice;
+static struct guest alice;
 
 static void set_up(void)
 {
@@ -196,7 +196,7 @@ END_TEST
 
 START_TEST(who_never_collects_results_holds_nobody_up)
 {
-	struct peer bob;
+	struct guest bob;
 	uint32_t i;
 
 	peer_open(&bob, &rig, 2);
@@ -217,7 +217,7 @@ END_TEST
 
 START_TEST(results_for_a_handle_that_went_are_dropped)
 {
-	struct peer heir;
+	struct guest heir;
 	int handle = alice.handle;
 
 	rig_stall(&rig);
@@ -242,7 +242,7 @@ END_TEST
 START_TEST(reads_of_a_handle_that_went_touch_nothing)
 {
 	struct cv_request head = get_head(0, "a");
-	struct peer heir;
+	struct guest heir;
 	uint32_t i;
 
 	for (i = 0; i < 200; i++) {
@@ -327,7 +327,7 @@ END_TEST
 START_TEST(a_stop_answers_what_was_taken_and_takes_no_more)
 {
 	struct cv_request behind = get_head(3, "k");
-	struct peer late;
+	struct guest late;
 
 	rig_stall(&rig);
 	peer_put(&alice, 0, "k", "taken");

@@ -10,7 +10,7 @@ enum {
 };
 
 static struct rig rig;
-static struct peer alice;
+static struct guest alice;
 
 static void begin(void)
 {
@@ -179,7 +179,7 @@ END_TEST
 
 START_TEST(the_largest_tail_is_replayed)
 {
-	struct peer big;
+	struct guest big;
 	uint32_t i;
 
 	tear_down();

@@ -8,7 +8,7 @@
 #include "tests/unit/support_node.h"
 
 static struct rig rig;
-static struct peer alice;
+static struct guest alice;
 
 static void set_up(void)
 {

@@ -6,8 +6,8 @@
 #include "tests/unit/support_node.h"
 
 static struct rig rig;
-static struct peer alice;
-static struct peer bob;
+static struct guest alice;
+static struct guest bob;
 
 static void set_up(void)
 {
@@ -35,7 +35,7 @@ static void get_after(uint32_t slot, uint64_t after, uint64_t min_revision)
 }
 
 /* A read that nothing will ever satisfy. */
-static void park(struct peer *peer, uint32_t slot)
+static void park(struct guest *peer, uint32_t slot)
 {
 	struct cv_request head = get_head(slot, "k");
 
@@ -197,7 +197,7 @@ END_TEST
 
 START_TEST(many_handles_that_park_leave_places_for_one_more)
 {
-	struct peer many[9];
+	struct guest many[9];
 	uint32_t i, k;
 
 	for (k = 0; k < 9; k++)
@@ -221,7 +221,7 @@ END_TEST
 
 START_TEST(more_reads_than_places_are_all_answered)
 {
-	struct peer many[6];
+	struct guest many[6];
 	uint32_t i, k;
 
 	for (k = 0; k < 6; k++) {

@@ -11,7 +11,7 @@ enum times {
 };
 
 static struct rig rig;
-static struct peer alice;
+static struct guest alice;
 
 static void set_up(void)
 {
@@ -42,7 +42,7 @@ static void pass_seconds(uint64_t seconds)
 	rig_pass(&rig, seconds * 1000 * MS);
 }
 
-static int32_t put(struct peer *peer)
+static int32_t put(struct guest *peer)
 {
 	peer_put(peer, 0, "k", "v");
 	rig_settle(&rig);
@@ -50,7 +50,7 @@ static int32_t put(struct peer *peer)
 }
 
 /* What became of a sequence. */
-static const struct cv_slot *ask(struct peer *peer, uint64_t sequence)
+static const struct cv_slot *ask(struct guest *peer, uint64_t sequence)
 {
 	peer_outcome(peer, 9, sequence);
 	rig_settle(&rig);
@@ -71,7 +71,7 @@ static int greet(const struct cv_hello *hello)
 
 START_TEST(a_hello_that_is_none_is_refused)
 {
-	struct peer peer;
+	struct guest peer;
 	struct cv_hello hello;
 
 	peer_init(&peer, &rig, 9);
@@ -96,7 +96,7 @@ END_TEST
 
 START_TEST(a_geometry_beyond_the_maximum_is_refused)
 {
-	struct peer peer;
+	struct guest peer;
 	struct cv_hello hello;
 
 	peer_init(&peer, &rig, 9);
@@ -138,7 +138,7 @@ static void check_geometry(const struct cv_welcome *w)
 START_TEST(what_is_granted_holds_what_was_wished_for)
 {
 	static const uint32_t wishes[] = {0, 1, 4095, 4097, 65536, 3 << 19};
-	struct peer peer;
+	struct guest peer;
 	uint32_t i, k;
 
 	for (i = 0; i < 6; i++)
@@ -160,8 +160,8 @@ END_TEST
 
 START_TEST(a_user_has_a_limit_of_handles)
 {
-	struct peer many[13];
-	struct peer other;
+	struct guest many[13];
+	struct guest other;
 	uint32_t i;
 
 	/* Alice has one of twelve. */
@@ -261,7 +261,7 @@ END_TEST
 
 START_TEST(a_live_session_is_not_opened_but_resumed)
 {
-	struct peer again;
+	struct guest again;
 
 	ck_assert_int_eq(put(&alice), 0);
 	peer_init(&again, &rig, 1);
@@ -271,7 +271,7 @@ END_TEST
 
 START_TEST(a_wrong_secret_or_user_is_not_permitted)
 {
-	struct peer eve;
+	struct guest eve;
 
 	ck_assert_int_eq(put(&alice), 0);
 	peer_init(&eve, &rig, 1);
@@ -292,7 +292,7 @@ END_TEST
 
 START_TEST(a_session_that_has_not_begun_cannot_be_taken_over)
 {
-	struct peer eve;
+	struct guest eve;
 
 	peer_init(&eve, &rig, 1);
 	eve.who.uid = RIG_UID + 1;
@@ -347,7 +347,7 @@ END_TEST
 
 START_TEST(an_older_epoch_is_refused_at_apply)
 {
-	struct peer old = alice;
+	struct guest old = alice;
 	struct op_session op = {
 		.epoch = 5,
 		.settled_below = 1,
@@ -371,7 +371,7 @@ END_TEST
 
 START_TEST(a_resume_expels_the_older_connection)
 {
-	struct peer old;
+	struct guest old;
 
 	ck_assert_int_eq(put(&alice), 0);
 	old = alice;
@@ -565,7 +565,7 @@ END_TEST
 START_TEST(an_expiry_does_not_end_what_is_resumed_in_the_same_turn)
 {
 	struct session_end end = {.kind = ENTRY_SESSION_EXPIRE, .epoch = 1};
-	struct peer bob;
+	struct guest bob;
 
 	ck_assert_int_eq(put(&alice), 0);
 	peer_close(&alice);
@@ -590,7 +590,7 @@ END_TEST
 
 START_TEST(many_sessions_are_lost_and_all_expire)
 {
-	struct peer peer;
+	struct guest peer;
 	uint32_t i;
 
 	for (i = 0; i < 200; i++) {
@@ -614,7 +614,7 @@ END_TEST
 
 START_TEST(sessions_beyond_the_limit_are_refused)
 {
-	struct peer bob;
+	struct guest bob;
 
 	tear_down();
 	rig_init(&rig);

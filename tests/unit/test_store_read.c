@@ -180,9 +180,9 @@ START_TEST(shows_settings_as_keys)
 	rig_do(&rig, ask_setting("retention_ms", "77"));
 	read.flags = STORE_READ_SYSTEM;
 	ck_assert_int_eq(rig_read(&rig, &read), 0);
-	ck_assert_uint_eq(read.count, 7);
+	ck_assert_uint_eq(read.count, 8);
 	memcpy(&record, rig_out, sizeof(record));
-	ck_assert_mem_eq(rig_out + 40, "lease_reads0", 12);
+	ck_assert_mem_eq(rig_out + 40, "cluster_version1", 16);
 	read = rig_read_of("retention_ms", NULL, 0);
 	read.flags = STORE_READ_SYSTEM;
 	ck_assert_int_eq(rig_read(&rig, &read), 0);

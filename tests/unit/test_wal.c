@@ -131,6 +131,51 @@ START_TEST(segments_are_recycled_behind_a_snapshot)
 }
 END_TEST
 
+START_TEST(entries_and_snapshots_are_read_back_while_the_log_goes_on)
+{
+	struct wal_fetched fetched;
+	struct engine engine;
+	struct rig rig;
+	uint64_t next = 1;
+	uint32_t size;
+	void *room;
+	int ticket;
+	uint32_t i;
+
+	begin(&rig, &engine, _i);
+	for (i = 0; i < 30; i++)
+		rig_append(&rig, 2, 5000);
+	while (next <= 60) {
+		ck_assert_int_eq(rig_submit(&rig, 1, 100), 0);
+		ticket = wal_fetch_entries(rig.wal, next);
+		ck_assert_int_ge(ticket, 0);
+		ck_assert_int_eq(rig_settle(&rig), 0);
+		ck_assert_int_eq(wal_fetched(rig.wal, ticket, &fetched), 0);
+		ck_assert_uint_eq(fetched.first_index, next);
+		ck_assert_uint_ge(fetched.size, entry_size(5000));
+		next = fetched.last_index + 1;
+		wal_fetch_end(rig.wal, ticket);
+	}
+	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 60, 1, "head", 4), 0);
+	while (!(room = wal_snapshot_room(rig.wal, &size)))
+		rig_turn(&rig);
+	memset(room, 7, 10000);
+	wal_snapshot_put(rig.wal, 10000);
+	wal_snapshot_end(rig.wal);
+	while (wal_snapshot_active(rig.wal))
+		rig_turn(&rig);
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	ticket = wal_fetch_chunk(rig.wal, 60, 0);
+	ck_assert_int_ge(ticket, 0);
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	ck_assert_int_eq(wal_fetched(rig.wal, ticket, &fetched), 0);
+	ck_assert_uint_eq(fetched.size, 10000);
+	for (i = 0; i < fetched.size; i++)
+		ck_assert_uint_eq(fetched.bytes[i], 7);
+	end(&rig, &engine);
+}
+END_TEST
+
 START_TEST(a_second_owner_is_refused_while_the_first_one_lives)
 {
 	struct engine engine;
@@ -196,6 +241,10 @@ int main(void)
 			    engines);
 	tcase_add_loop_test(tests, segments_are_recycled_behind_a_snapshot, 0,
 			    engines);
+	tcase_add_loop_test(
+		tests,
+		entries_and_snapshots_are_read_back_while_the_log_goes_on, 0,
+		engines);
 	tcase_add_test(tests,
 		       a_second_owner_is_refused_while_the_first_one_lives);
 	tcase_add_loop_test(tests, a_buffer_is_free_when_all_have_let_go_of_it,

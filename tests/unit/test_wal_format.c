@@ -26,13 +26,16 @@ static const char segment_golden[] =
 	"0807060504030201181716151413121128272625242322213837363534333231"
 	"4847464544434241";
 static const char meta_golden[] =
-	"1fb03a234c574d540100000002000000c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
+	"1f3bf7484c574d540100000002000000c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
 	"0807060504030201181716151413121130313233343536372d383961622d6364"
 	"65662d303132332d343536373839616263646566000000001100000000000000"
 	"1200000000000000130000000000000014000000000000001500000000000000"
 	"1600000000000000170000000000000021000000000000002200000000000000"
 	"2300000000000000240000000000000025000000000000003100000000000000"
-	"3200000000000000330000000000000034000000000000003500000000000000";
+	"3200000000000000330000000000000034000000000000003500000000000000"
+	"0900000000000000420000000000000043000000000000000100000000000000"
+	"0200000000000000030000000000000004000000000000000500000000000000"
+	"060000000000000007000000000000000800000000000000";
 static const char snapshot_golden[] =
 	"6f6f556d4c57534e0100000004000000c0c1c2c3c4c5c6c7c8c9cacbcccdcecf"
 	"08070605040302011817161514131211";
@@ -207,6 +210,7 @@ END_TEST
 static void make_meta(uint64_t version, uint8_t *pair)
 {
 	struct meta meta = {0};
+	uint64_t i;
 
 	meta.frame.own = META_READY;
 	set_cluster(meta.cluster);
@@ -222,6 +226,11 @@ static void make_meta(uint64_t version, uint8_t *pair)
 	meta.commit = 0x17;
 	meta.snapshot = (struct meta_snapshot){0x21, 0x22, 0x23, {0x24, 0x25}};
 	meta.previous = (struct meta_snapshot){0x31, 0x32, 0x33, {0x34, 0x35}};
+	meta.void_before = 0x09;
+	meta.damaged_last = 0x42;
+	meta.damaged_term = 0x43;
+	for (i = 0; i < META_GAPS; i++)
+		meta.gaps[i] = (struct meta_gap){0x01 + 2 * i, 0x02 + 2 * i};
 	meta_seal(pair, &meta);
 }
 
@@ -229,7 +238,7 @@ START_TEST(a_meta_slot_has_these_bytes_twice)
 {
 	make_meta(0x1112131415161718, blocks);
 	is_hex(blocks, meta_golden);
-	is_zero(blocks + 224, DISK_BLOCK - 224);
+	is_zero(blocks + 312, DISK_BLOCK - 312);
 	ck_assert_mem_eq(blocks, blocks + DISK_BLOCK, DISK_BLOCK);
 	ck_assert_uint_eq(meta_offset(4), 0);
 	ck_assert_uint_eq(meta_offset(5), 8192);
@@ -258,6 +267,33 @@ START_TEST(the_newest_valid_slot_of_meta_counts)
 	memset(blocks, 0, META_SIZE);
 	ck_assert_int_eq(meta_choose(blocks, &view), 0);
 	ck_assert(!view.found && view.blank);
+}
+END_TEST
+
+START_TEST(meta_speaks_of_no_record_that_was_never_reached)
+{
+	struct meta_view view;
+	struct meta meta;
+	int i;
+
+	for (i = 0; i < 4; i++) {
+		make_meta(4, blocks);
+		memset(blocks + META_PAIR_SIZE, 0, META_PAIR_SIZE);
+		ck_assert_int_eq(meta_choose(blocks, &view), 0);
+		ck_assert(view.found);
+		meta = view.meta;
+		if (i == 0)
+			meta.void_before = meta.durable_sequence + 2;
+		if (i == 1)
+			meta.gaps[3].resume = meta.durable_sequence + 2;
+		if (i == 2)
+			meta.gaps[3].from = meta.gaps[3].resume + 1;
+		if (i == 3)
+			meta.gaps[3].resume = meta.durable_sequence + 1;
+		meta_seal(blocks, &meta);
+		ck_assert_int_eq(meta_choose(blocks, &view), 0);
+		ck_assert(view.found == (i == 3));
+	}
 }
 END_TEST
 
@@ -360,6 +396,7 @@ int main(void)
 	tcase_add_test(tests, a_segment_header_has_these_bytes);
 	tcase_add_test(tests, a_meta_slot_has_these_bytes_twice);
 	tcase_add_test(tests, the_newest_valid_slot_of_meta_counts);
+	tcase_add_test(tests, meta_speaks_of_no_record_that_was_never_reached);
 	tcase_add_test(tests, a_snapshot_header_has_these_bytes);
 	tcase_add_test(tests, a_snapshot_chunk_has_these_bytes);
 	tcase_add_test(tests, a_snapshot_footer_has_these_bytes);
