@@ -25,7 +25,7 @@ static void raft_shape(const struct node_options *options,
 		.seed = options->seed,
 		.election_ticks = options->election_ticks,
 		.heartbeat_ticks = options->heartbeat_ticks,
-		.quiet_ticks = options->election_ticks, /* not if alone */
+		.quiet_ticks = options->election_ticks,
 		.pre_vote = true,
 		.check_quorum = true,
 		.step_down_on_removal = true,
@@ -122,13 +122,20 @@ static void fill_status(struct node *node)
 	status->member = node->options.member;
 }
 
-static bool is_alone(const struct node *node)
+/*
+ * Who never had another member beside it promised nothing to anyone. The
+ * roster also has those who were removed: a leader that gave all power to
+ * this member may still hold a lease that this one answered.
+ */
+static bool was_always_alone(const struct node *node)
 {
+	const struct store_member *members;
 	struct raft_status raft;
 
 	raft_status(node->raft, &raft);
 	return raft.conf.voter_count == 1 && !raft.conf.outgoing_count &&
-	       raft.conf.voters[0] == node->options.member;
+	       raft.conf.voters[0] == node->options.member &&
+	       store_members(node->store, &members) <= 1;
 }
 
 /* Numbers of batches are never used again in another life. */
@@ -178,8 +185,10 @@ int node_init(struct node **ret_node, const struct node_options *options,
 		return code;
 	peer_follow_conf(node);
 	image_offer(node);
-	if (is_alone(node))
+	if (was_always_alone(node)) {
+		raft_end_quiet(node->raft);
 		code = raft_campaign(node->raft);
+	}
 	*ret_node = node;
 	return code;
 }

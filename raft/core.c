@@ -7,8 +7,8 @@
  * log, whatever it was before.
  *
  * Invariant: a member that may have forgotten promises that it never wrote
- * (the lease of a leader it answered) is quiet for quiet_ticks, unless it is
- * the only voter.
+ * (the lease of a leader it answered) is quiet for quiet_ticks, also when it
+ * is the only voter by now.
  */
 #include "raft/internal.h"
 
@@ -210,6 +210,13 @@ void raft_restored(struct raft *raft, uint64_t applied)
 	raft->shown_hard.commit = raft->log.commit;
 	raft->log.applied = applied;
 	raft->log.applying = applied;
+}
+
+void raft_end_quiet(struct raft *raft)
+{
+	assert(raft);
+	raft_touch(raft);
+	raft->quiet = 0;
 }
 
 /* splitmix64: small, and good for any seed. */

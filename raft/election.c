@@ -124,7 +124,7 @@ bool raft_promotable(const struct raft *raft)
 
 	if (!self || self->learner || raft->log.incoming_set)
 		return false;
-	if (raft->quiet > 0 && !raft_is_single(raft))
+	if (raft->quiet > 0)
 		return false;
 	if (raft->restraint != RAFT_FREE)
 		return false;
@@ -223,7 +223,7 @@ void raft_tick_election(struct raft *raft)
 static bool vote_is_free(const struct raft *raft,
 			 const struct raft_message *message)
 {
-	if (raft->quiet > 0 && !raft_is_single(raft))
+	if (raft->quiet > 0)
 		return false;
 	if (raft->restraint == RAFT_NO_VOTE)
 		return false;

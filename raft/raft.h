@@ -162,7 +162,9 @@ struct raft_options {
 	bool step_down_on_removal;
 	bool skip_conf_validation;
 	bool silent_votes; /* as in etcd, votes and refusals tell no commit,
-			      and one asked for in an older term no term */
+			      and who asks in an older term is told no term,
+			      nor a leader of one without pre_vote and
+			      check_quorum */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	uint32_t entries_max; /* window of descriptors since the snapshot */
@@ -249,6 +251,13 @@ int raft_init(struct raft **ret_raft, const struct raft_options *options,
 int raft_load(struct raft *raft, const struct raft_entry *entry)
 	__attribute__((warn_unused_result));
 void raft_restored(struct raft *raft, uint64_t applied);
+
+/*
+ * Ends quiet_ticks early: for a member that never had another one beside it,
+ * and so has made no promise to anyone. One that is the only voter by now is
+ * no such member: the leader that left may still hold a lease.
+ */
+void raft_end_quiet(struct raft *raft);
 
 void raft_tick(struct raft *raft);
 /* Campaigns now; RAFT_EINVALID when this member may not. */

@@ -53,12 +53,14 @@ static void meet_older(struct raft *raft, const struct raft_message *message)
 
 	reply.to = message->from;
 	reply.term = raft->term;
-	if ((raft->options.check_quorum || raft->options.pre_vote) &&
+	if ((raft->options.check_quorum || raft->options.pre_vote ||
+	     !raft->options.silent_votes) &&
 	    (message->type == RAFT_MSG_APPEND ||
 	     message->type == RAFT_MSG_HEARTBEAT)) {
 		/*
 		 * This member's term is ahead, so it cannot follow, and no one
-		 * will hear its vote: the leader must learn of the term.
+		 * may hear its vote, or it may not campaign at all: the leader
+		 * must learn of the term.
 		 */
 		reply.type = RAFT_MSG_APPEND_REPLY;
 		raft_send(raft, &reply);

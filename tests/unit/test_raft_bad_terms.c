@@ -46,7 +46,8 @@ static struct raft_message older(uint8_t type, const struct raft_snapshot *with)
 
 static uint8_t answer_to_older(uint8_t type)
 {
-	bool told = one.options.check_quorum || one.options.pre_vote;
+	bool told = one.options.check_quorum || one.options.pre_vote ||
+		    !one.options.silent_votes;
 
 	if (type == RAFT_MSG_PRE_VOTE)
 		return RAFT_MSG_PRE_VOTE_REPLY;
@@ -115,9 +116,13 @@ START_TEST(an_older_vote_is_not_answered_where_votes_are_silent)
 }
 END_TEST
 
-START_TEST(an_older_leader_is_told_of_the_term_where_leaders_may_be_deaf)
+START_TEST(an_older_leader_is_told_of_the_term_where_votes_may_be_refused)
 {
+	one.options.silent_votes = true;
 	one.options.check_quorum = true;
+	give_all_older();
+	one.options.check_quorum = false;
+	one.options.pre_vote = true;
 	give_all_older();
 }
 END_TEST
@@ -348,7 +353,7 @@ static void add_tests(TCase *all)
 		       an_older_vote_is_not_answered_where_votes_are_silent);
 	tcase_add_test(
 		all,
-		an_older_leader_is_told_of_the_term_where_leaders_may_be_deaf);
+		an_older_leader_is_told_of_the_term_where_votes_may_be_refused);
 	tcase_add_test(all, a_newer_term_makes_a_follower);
 	tcase_add_test(all,
 		       an_image_of_a_newer_term_makes_a_follower_and_is_taken);

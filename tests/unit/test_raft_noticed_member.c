@@ -174,33 +174,6 @@ START_TEST(an_impossible_change_is_told_to_be_none)
 }
 END_TEST
 
-/* Who is alone has made no promise to anyone, and need not keep quiet. */
-START_TEST(alone_in_the_new_half_is_not_alone)
-{
-	core_init(&one, 1, 1);
-	one.options.quiet_ticks = CORE_ELECTION;
-	one.saved.conf.outgoing[0] = 1;
-	one.saved.conf.outgoing[1] = 2;
-	one.saved.conf.outgoing_count = 2;
-	core_start(&one);
-	ck_assert_int_eq(raft_campaign(one.raft), RAFT_EINVALID);
-}
-END_TEST
-
-START_TEST(a_learner_of_a_single_voter_is_not_alone)
-{
-	core_init(&one, 1, 1);
-	one.options.quiet_ticks = CORE_ELECTION;
-	one.saved.conf.voters[0] = 2;
-	one.saved.conf.learners[0] = 1;
-	one.saved.conf.learner_count = 1;
-	core_start(&one);
-	ck_assert_int_eq(
-		say_vote(&one, (struct raft_message){.from = 2, .term = 1}), 0);
-	ck_assert_uint_eq(status()->vote, 0);
-}
-END_TEST
-
 static void add_tests(TCase *all)
 {
 	tcase_add_test(all, a_new_member_does_not_inherit_a_vote);
@@ -209,8 +182,6 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, what_a_smaller_quorum_commits_is_told_at_once);
 	tcase_add_test(all, a_smaller_quorum_answers_reads_at_once);
 	tcase_add_test(all, an_impossible_change_is_told_to_be_none);
-	tcase_add_test(all, alone_in_the_new_half_is_not_alone);
-	tcase_add_test(all, a_learner_of_a_single_voter_is_not_alone);
 }
 
 int main(void)

@@ -84,13 +84,12 @@ START_TEST(a_newer_term_makes_everyone_a_follower)
 }
 END_TEST
 
-/* But for votes, whose asker is told of the term. */
+/* But who asks for a vote, or leads, is told of the term. */
 START_TEST(what_is_of_an_older_term_is_ignored)
 {
 	static const uint8_t types[] = {
-		RAFT_MSG_APPEND,	   RAFT_MSG_APPEND_REPLY,
-		RAFT_MSG_VOTE_REPLY,	   RAFT_MSG_PRE_VOTE_REPLY,
-		RAFT_MSG_HEARTBEAT,	   RAFT_MSG_HEARTBEAT_REPLY,
+		RAFT_MSG_APPEND_REPLY,	   RAFT_MSG_VOTE_REPLY,
+		RAFT_MSG_PRE_VOTE_REPLY,   RAFT_MSG_HEARTBEAT_REPLY,
 		RAFT_MSG_TRANSFER,	   RAFT_MSG_TIMEOUT_NOW,
 		RAFT_MSG_READ_INDEX_REPLY,
 	};

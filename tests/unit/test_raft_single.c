@@ -464,15 +464,6 @@ START_TEST(refuses_a_hard_state_older_than_the_snapshot)
 }
 END_TEST
 
-START_TEST(a_single_voter_does_not_keep_quiet)
-{
-	one.options.quiet_ticks = 100;
-	core_start(&one);
-	core_lead(&one);
-	ck_assert_uint_eq(status()->role, RAFT_LEADER);
-}
-END_TEST
-
 START_TEST(reads_are_confirmed_once_an_own_entry_is_committed)
 {
 	ck_assert_int_eq(raft_read_index(one.raft, 9), RAFT_EDROPPED_NO_LEADER);
@@ -556,7 +547,6 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, refuses_options_out_of_range);
 	tcase_add_test(all, refuses_impossible_configurations);
 	tcase_add_test(all, refuses_a_hard_state_older_than_the_snapshot);
-	tcase_add_test(all, a_single_voter_does_not_keep_quiet);
 	tcase_add_test(all, reads_are_confirmed_once_an_own_entry_is_committed);
 	tcase_add_test(all, a_single_voter_leads_on_without_answers);
 	tcase_add_test(all, campaigning_as_leader_changes_nothing);
