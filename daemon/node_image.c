@@ -380,11 +380,13 @@ void image_install(struct node *node, const struct raft_snapshot *snapshot)
 	node->store = in->store;
 	node->spare = NULL;
 	node->applied = snapshot->index;
+	node->applied_term = snapshot->term;
 	node->apply_last = snapshot->index;
 	node->supplied = snapshot->index;
 	node->compacted_to = snapshot->index;
 	node->applying = false;
 	record_drop_all(node);
+	doubt_skip(node);
 	memset(in, 0, offsetof(struct incoming, head));
 	peer_follow_conf(node);
 	node->work++;

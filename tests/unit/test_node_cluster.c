@@ -327,13 +327,18 @@ START_TEST(a_leader_proposes_again_while_it_takes_more)
 {
 	struct rig *rig = &cluster.rigs[leader];
 	struct node *node = rig->node;
+	struct wire_frame refusal = {
+		.type = WIRE_NACK,
+		.first_index = 1,
+		.reject_hint = (uint32_t)CONCLAVE_ENOLEADER,
+	};
 
 	cluster_isolate(&cluster, leader, true);
 	peer_put(&guests[leader], 0, "k", "v");
 	cluster_turns(&cluster, 20);
 	ck_assert(!is_posted(&guests[leader], 0));
-	propose_nacked(node, node->batch_base + node->batch_head,
-		       CONCLAVE_ENOLEADER);
+	refusal.round = node->batch_base + node->batch_head;
+	propose_nacked(node, &refusal);
 	ck_assert_uint_gt(node->retry_ns, rig->now_ns);
 	while (rig->now_ns + RIG_TICK_NS < node->retry_ns)
 		(void)cluster_turn(&cluster, RIG_TICK_NS / 2);
