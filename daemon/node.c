@@ -138,7 +138,7 @@ static bool was_always_alone(const struct node *node)
 	       store_members(node->store, &members) <= 1;
 }
 
-/* Numbers of batches are never used again in another life. */
+/* Numbers of batches and of reads are never used again in another life. */
 static uint64_t mix(uint64_t z)
 {
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -169,6 +169,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->store = store;
 	node->status = options->status;
 	node->read_round = 1;
+	node->read_base = mix(options->incarnation);
 	node->spare = options->spare_base;
 	node->batch_base = mix(options->incarnation);
 	at = lay_out(node, at);

@@ -384,6 +384,7 @@ struct node {
 	uint32_t read_free_count;
 	uint16_t read_list[NODE_READS_MAX]; /* in order of arrival */
 	uint32_t read_count;
+	uint64_t read_base; /* members know round n as this + n */
 	uint64_t read_round; /* readers of now join this one */
 	uint64_t read_round_open; /* asked, and not confirmed; 0: none */
 	uint64_t read_round_ns; /* when it was asked */
