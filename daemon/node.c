@@ -300,13 +300,13 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	image_turn(node);
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
 	intake_drain(node, sweep);
 	decide_turn(node);
 	apply_committed(node);
-	image_turn(node);
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);

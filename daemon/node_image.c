@@ -307,7 +307,10 @@ int image_chunk(struct node *node, struct peer *peer,
 	return 0;
 }
 
-/* The log has named it: Raft may know. */
+/*
+ * The log has named it: Raft may know, before anything else is appended, or
+ * entries that the image covers would come behind it.
+ */
 static void install_when_named(struct node *node)
 {
 	struct incoming *in = &node->incoming;
