@@ -180,8 +180,7 @@ static void provoke_cluster(struct sim_swarm *swarm, enum sim_bug bug)
 	swarm->cut_ns = 6 * election_ns;
 	swarm->mend_ns = 3 * election_ns;
 	swarm->cut_kinds = 31;
-	swarm->completion_crash =
-		bug == SIM_BUG_FORGOTTEN_VOTE ? 100000 : 0;
+	swarm->completion_crash = bug == SIM_BUG_FORGOTTEN_VOTE ? 100000 : 0;
 }
 
 void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)
