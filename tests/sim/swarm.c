@@ -2,6 +2,7 @@
  * See tests/sim/swarm.h.
  */
 #include "tests/sim/swarm.h"
+#include "tests/sim/net.h"
 #include "wal/wal.h"
 
 #include <string.h>
@@ -94,6 +95,23 @@ static void draw_network(struct sim_swarm *swarm)
 	swarm->dial_ns = swarm->tick_ns * between(1, 10);
 }
 
+/*
+ * Values so large that an image is more than one chunk of a snapshot, and
+ * connections that often break while it is on its way.
+ */
+static void draw_large_values(struct sim_swarm *swarm)
+{
+	swarm->request_max = 31 * 1024;
+	swarm->value_max = 30 * 1024;
+	swarm->keys = between(80, 120);
+	swarm->segment_size = between(32, 64) * 4096;
+	swarm->snapshot_after = between(256, 1024) * 1024ull;
+	swarm->net_ns_kib = between(4, 16) * 1000ull;
+	swarm->net_room = NET_ROOM_MAX;
+	swarm->wire_ns = swarm->tick_ns * swarm->election_ticks;
+	swarm->wire_kinds = 31;
+}
+
 /* What a cluster has otherwise than one member alone. */
 static void draw_cluster(struct sim_swarm *swarm)
 {
@@ -103,7 +121,7 @@ static void draw_cluster(struct sim_swarm *swarm)
 	swarm->clients = between(1, SIM_CLIENTS_MAX);
 	swarm->buffers = between(24, WAL_BUFFERS_MAX);
 	swarm->operator_share =
-		sim_below(SIM_SWARM, 3) == 0 ? between(1, 100) : 0;
+		sim_below(SIM_SWARM, 2) == 0 ? between(20, 300) : 0;
 	draw_network(swarm);
 }
 
@@ -164,6 +182,8 @@ void swarm_draw(struct sim_swarm *ret_swarm, bool calm)
 	draw_faults(ret_swarm);
 	if (ret_swarm->members > 1)
 		draw_cluster_faults(ret_swarm);
+	if (ret_swarm->members > 1 && sim_below(SIM_SWARM, 8) == 0)
+		draw_large_values(ret_swarm);
 }
 
 /* Leaders change often, and members are away and come back. */
