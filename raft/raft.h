@@ -167,7 +167,12 @@ struct raft_options {
 			      check_quorum */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
-	uint32_t entries_max; /* window of descriptors since the snapshot */
+	/*
+	 * Window of descriptors since the snapshot. Each election takes one,
+	 * so a shell keeps its clients away from the last part: a window that
+	 * is full of what no leader lived to commit ends all progress.
+	 */
+	uint32_t entries_max;
 	uint32_t messages_max; /* outbox */
 	uint32_t reads_max;
 	uint32_t inflight_max; /* appends in flight to one peer */
