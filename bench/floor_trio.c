@@ -47,6 +47,8 @@ struct floor_trio {
 	uint64_t written[OTHERS + 1]; /* last round that each has written */
 	bool writing;
 	uint64_t replies[OTHERS]; /* being received */
+	/* An order and its bytes. */
+	uint8_t message[sizeof(struct order) + FLOOR_WRITE_MAX];
 };
 
 /* ---- the others ---- */
@@ -226,19 +228,28 @@ static int reap(struct floor_trio *trio)
 	return code;
 }
 
+/* What the ring has to say interrupts a long send: it goes on. */
+static int send_all(int fd, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+	ssize_t sent;
+
+	while (size > 0) {
+		sent = send(fd, at, size, MSG_NOSIGNAL);
+		if (sent < 0 && errno != EINTR)
+			return -errno;
+		at += sent > 0 ? sent : 0;
+		size -= sent > 0 ? (size_t)sent : 0;
+	}
+	return 0;
+}
+
 static int tell(struct floor_trio *trio, uint32_t i, uint32_t size)
 {
 	struct order order = {.round = trio->round, .size = size};
-	struct iovec parts[2] = {
-		{.iov_base = &order, .iov_len = sizeof(order)},
-		{.iov_base = trio->file->buffer, .iov_len = size},
-	};
-	struct msghdr message = {.msg_iov = parts, .msg_iovlen = 2};
-	ssize_t sent = sendmsg(trio->sockets[i], &message, MSG_NOSIGNAL);
 
-	if (sent == (ssize_t)(sizeof(order) + size))
-		return 0;
-	return sent < 0 ? -errno : -EIO;
+	memcpy(trio->message, &order, sizeof(order));
+	return send_all(trio->sockets[i], trio->message, sizeof(order) + size);
 }
 
 static bool is_done(const struct floor_trio *trio)
