@@ -335,8 +335,10 @@ void node_awake(struct node *node)
 uint64_t node_next_ns(const struct node *node)
 {
 	uint64_t wal_ns = wal_next_ns(node->wal);
+	uint64_t peer_ns = peer_next_ns(node);
+	uint64_t next_ns = wal_ns < peer_ns ? wal_ns : peer_ns;
 
-	return wal_ns < node->tick_due_ns ? wal_ns : node->tick_due_ns;
+	return next_ns < node->tick_due_ns ? next_ns : node->tick_due_ns;
 }
 
 static void fill_event(const struct node *node, const struct handle *handle,
