@@ -54,6 +54,7 @@ enum node_state_limits {
 	READ_BUDGET = 2000,
 	COMPACT_BUDGET = 500,
 	IMAGE_BUDGET = 1000,
+	COMMIT_WAIT_NS = 200000, /* for entries that tell it, too */
 };
 
 /* A proposal that was taken and is not answered. */
@@ -128,6 +129,7 @@ enum out_kind {
 struct out_frame {
 	struct wire_frame head; /* without sequence and checksums */
 	uint8_t kind; /* enum out_kind */
+	bool may_wait; /* it only tells that more is committed */
 	int ticket; /* CHUNK: of wal_fetch_chunk() */
 	uint64_t position; /* BATCH */
 	uint64_t next; /* ENTRIES: first index that is not sent yet, */
@@ -156,6 +158,7 @@ struct lane {
 	uint32_t head;
 	uint32_t tail;
 	struct out_frame *frames; /* ring of LANE_FRAMES */
+	uint64_t wait_ns; /* until then its one frame may wait; 0: none may */
 	struct sending sending[GATHER_FRAMES];
 	struct node_part parts[NODE_PARTS_MAX];
 	uint32_t sending_count;
@@ -173,6 +176,8 @@ struct peer {
 	bool leaving; /* no member any more, since */
 	uint64_t leave_ns;
 	uint64_t heard_ns; /* its last frame; 0: none */
+	uint64_t forwarded; /* last index of a batch of its making, */
+	uint64_t told; /* and how far it was told at once what is committed */
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
@@ -537,6 +542,9 @@ struct peer *peer_find(struct node *node, uint64_t id);
 void peer_follow_conf(struct node *node);
 bool peer_queue(struct node *node, struct peer *peer,
 		const struct out_frame *frame);
+
+/* When a frame that may wait must go; UINT64_MAX: none waits. */
+uint64_t peer_next_ns(const struct node *node);
 void peer_send_messages(struct node *node, const struct raft_ready *ready);
 void peer_turn(struct node *node);
 

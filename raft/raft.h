@@ -165,6 +165,8 @@ struct raft_options {
 			      and who asks in an older term is told no term,
 			      nor a leader of one without pre_vote and
 			      check_quorum */
+	bool askers_count; /* beyond etcd: who forwards a read has thereby
+			      answered the leader, see read.c */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
 	/*
