@@ -86,6 +86,40 @@ static void write_image(struct node *node)
 	node->snapshotting = false;
 }
 
+/*
+ * An image that was asked for is cut where this member stands: a backup is
+ * nothing that the others have to write too. The entry there is committed, and
+ * images of one index are the same bytes whoever cuts them and why.
+ */
+static void cut_when_wanted(struct node *node)
+{
+	const struct raft_entry *entry;
+
+	if (!node->image_wanted || node->draining || node->applying ||
+	    node->snapshotting || node->incoming.active ||
+	    wal_snapshot_active(node->wal) ||
+	    node->now_ns < node->image_wanted_ns)
+		return;
+	if (wal_snapshot_index(node->wal) >= node->image_wanted) {
+		node->image_wanted = 0;
+		return;
+	}
+	if (node->applied < node->image_wanted)
+		return;
+	entry = raft_entry_at(node->raft, node->applied);
+	assert(entry && entry->index == node->applied);
+	begin_image(node, entry->index, entry->term);
+	node->image_wanted_ns = node->now_ns + CUT_PAUSE_MS * MS;
+	if (node->snapshotting)
+		node->image_wanted = 0;
+}
+
+void work_want_image(struct node *node, uint64_t index)
+{
+	if (index > node->image_wanted && index > wal_snapshot_index(node->wal))
+		node->image_wanted = index;
+}
+
 /* Many small entries fill Raft's window before their bytes are many. */
 static bool window_due(const struct node *node)
 {
@@ -212,6 +246,7 @@ void work_background(struct node *node)
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);
+	cut_when_wanted(node);
 	member_tell_addresses(node);
 	keep_retention(node);
 	keep_size(node);

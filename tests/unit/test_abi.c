@@ -400,6 +400,7 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CV_MOVE, 19);
 	ck_assert_int_eq(CV_MEMBERS, 20);
 	ck_assert_int_eq(CV_STATE, 21);
+	ck_assert_int_eq(CV_IMAGE, 22);
 	ck_assert_int_eq(CV_MEMBER_ADD, 1);
 	ck_assert_int_eq(CV_MEMBER_PROMOTE, 2);
 	ck_assert_int_eq(CV_MEMBER_REMOVE, 3);
@@ -420,7 +421,7 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CONCLAVE_RESULT_SUCCEEDED, 2);
 	ck_assert_int_eq(CONCLAVE_RESULT_REPEATED, 4);
 	ck_assert_int_eq(CV_ABI_MAJOR, 1);
-	ck_assert_int_eq(CV_ABI_MINOR, 1);
+	ck_assert_int_eq(CV_ABI_MINOR, 2);
 	ck_assert_int_eq(CV_WINDOW, 4096);
 }
 END_TEST
