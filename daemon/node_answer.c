@@ -59,8 +59,8 @@ static void tell_image(struct node *node, const struct handle *handle,
 	uint32_t size;
 	struct cv_image image = {
 		.applied = node->applied,
-		.folder_size = (uint16_t)folder_size,
-		.name_size = (uint16_t)name_size,
+		.folder_size = (uint32_t)folder_size,
+		.name_size = (uint32_t)name_size,
 	};
 
 	slot->reply_size = (uint32_t)(sizeof(image) + folder_size + name_size);
@@ -71,8 +71,6 @@ static void tell_image(struct node *node, const struct handle *handle,
 	image.index = wal_snapshot_newest(node->wal, &image.term, &chunks,
 					  &snapshot_head, &size);
 	work_want_image(node, head->argument);
-	if (node->image_wanted || wal_snapshot_active(node->wal))
-		image.flags |= CV_IMAGE_MAKING;
 	memcpy(at, &image, sizeof(image));
 	memcpy(at + sizeof(image), folder, folder_size);
 	memcpy(at + sizeof(image) + folder_size, name, name_size);

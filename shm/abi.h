@@ -224,19 +224,14 @@ struct cv_state {
 	uint64_t hash[2]; /* low, high */
 };
 
-enum cv_image_flags {
-	CV_IMAGE_MAKING = 1, /* another is being made */
-};
-
 /* The path of the folder in which the image lies, then the cluster's name,
  * neither with a NUL, follow. */
 struct cv_image {
 	uint64_t index; /* of the last entry in it; 0: there is none */
 	uint64_t term;
 	uint64_t applied; /* what is applied now */
-	uint32_t flags; /* enum cv_image_flags */
-	uint16_t folder_size;
-	uint16_t name_size;
+	uint32_t folder_size;
+	uint32_t name_size;
 };
 
 /* Words of *up* that the client writes, besides claims and rings. */

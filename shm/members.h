@@ -208,7 +208,6 @@ CONCLAVE_DEF int conclave_image(struct conclave *c, uint64_t index,
 		ret_image->index = image.index;
 		ret_image->term = image.term;
 		ret_image->applied = image.applied;
-		ret_image->flags = image.flags;
 		cv_copy(ret_image->folder, text, image.folder_size);
 		cv_copy(ret_image->name, text + image.folder_size,
 			image.name_size);

@@ -106,7 +106,6 @@ struct conclave_image {
 	uint64_t index; /* of the last entry in it; 0: there is none */
 	uint64_t term;
 	uint64_t applied; /* what is applied now */
-	uint32_t flags; /* enum cv_image_flags */
 	char folder[CV_PLACE_MAX];
 	char name[CV_PLACE_MAX]; /* of the cluster */
 };
