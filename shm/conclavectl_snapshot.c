@@ -115,7 +115,7 @@ static void print_content(const struct ctl *ctl, const struct backup_info *info)
 	ctl_print_number(ctl, "store_bytes", info->logical_bytes);
 }
 
-static void print_end(const struct ctl *ctl)
+static void print_close(const struct ctl *ctl)
 {
 	if (ctl->options->format == CTL_JSON)
 		printf("}\n");
@@ -263,7 +263,7 @@ int ctl_snapshot_save(struct ctl *ctl)
 		return CTL_OK;
 	}
 	print_origin(ctl, &info);
-	print_end(ctl);
+	print_close(ctl);
 	return CTL_OK;
 }
 
@@ -279,7 +279,7 @@ int ctl_snapshot_status(struct ctl *ctl)
 		return tell_failure(ctl, code, error);
 	print_origin(ctl, &info);
 	print_content(ctl, &info);
-	print_end(ctl);
+	print_close(ctl);
 	return CTL_OK;
 }
 
@@ -328,6 +328,6 @@ int ctl_snapshot_restore(struct ctl *ctl)
 	}
 	print_origin(ctl, &info);
 	print_content(ctl, &info);
-	print_end(ctl);
+	print_close(ctl);
 	return CTL_OK;
 }
