@@ -188,8 +188,9 @@ CONCLAVE_DEF int conclave_state(struct conclave *c,
  * index `index` was applied another is begun; ask again until there is one. For
  * backups: see conclavectl(1).
  */
-CONCLAVE_DEF int conclave_image(struct conclave *c, uint64_t index,
-				struct conclave_image *ret_image) CV_MUST_USE;
+CONCLAVE_DEF int
+conclave_find_image(struct conclave *c, uint64_t index,
+		    struct conclave_image *ret_image) CV_MUST_USE;
 
 /* ---- asynchronous requests ---- */
 

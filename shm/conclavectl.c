@@ -182,11 +182,15 @@ static int run(const struct ctl_options *options,
 	struct ctl ctl = {.options = options};
 	int status;
 
-	catch_signals();
-	status = (command->takes & CTL_ALONE) != 0 ? CTL_OK : ctl_open(&ctl);
-	if (status != CTL_OK)
-		return status;
-	status = command->run(&ctl);
+	/* A file that is not finished is no outcome to wait for. */
+	if ((command->takes & CTL_ALONE) != 0) {
+		status = command->run(&ctl);
+	} else {
+		catch_signals();
+		status = ctl_open(&ctl);
+		if (status == CTL_OK)
+			status = command->run(&ctl);
+	}
 	conclave_close(ctl.conclave);
 	return status;
 }

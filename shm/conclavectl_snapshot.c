@@ -163,17 +163,21 @@ static int await_image(struct ctl *ctl, uint64_t index,
 {
 	const struct timespec pause = {.tv_nsec = LOOK_IMAGE_NS};
 	uint64_t until = now_s() + IMAGE_WAIT_S;
+	struct cv_status now;
 	int status;
 
-	for (;;) {
-		status = conclave_image(ctl->conclave, index, image);
+	do {
+		status = conclave_find_image(ctl->conclave, index, image);
+		if (status == 0 && image->index < index)
+			status = conclave_status(ctl->conclave, &now);
 		if (status != 0)
 			return ctl_fail(ctl, ctl->options->command, status);
 		if (image->index >= index)
 			return CTL_OK;
-		if (nanosleep(&pause, NULL) != 0 || now_s() >= until)
+		if ((now.alarms & CV_ALARM_NOSPACE) != 0)
 			break;
-	}
+		nanosleep(&pause, NULL);
+	} while (now_s() < until);
 	fprintf(stderr,
 		"conclavectl: %s: the daemon has not finished an image; is its "
 		"disk full or slow? See 'conclavectl endpoint health' and its "

@@ -178,8 +178,8 @@ CONCLAVE_DEF int conclave_state(struct conclave *c, struct cv_state *ret_state)
 	return status;
 }
 
-CONCLAVE_DEF int conclave_image(struct conclave *c, uint64_t index,
-				struct conclave_image *ret_image)
+CONCLAVE_DEF int conclave_find_image(struct conclave *c, uint64_t index,
+				     struct conclave_image *ret_image)
 {
 	struct conclave_req *req = cv_call_begin(c);
 	struct conclave_result result;

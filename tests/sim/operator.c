@@ -46,7 +46,7 @@ static void ask_image(struct worker *worker)
 	int code = conclave_state(worker->c, &state);
 
 	if (code == 0)
-		code = conclave_image(worker->c, state.applied, &image);
+		code = conclave_find_image(worker->c, state.applied, &image);
 	sim_trace("client %: asks for an image of %, there is one of %",
 		  worker->client, state.applied, image.index);
 	if (code == 0)

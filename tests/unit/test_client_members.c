@@ -214,7 +214,7 @@ START_TEST(an_image_has_an_index_and_a_place)
 	struct conclave_image image;
 
 	ck_assert_int_eq(conclave_put(c, "a", 1, "b", 1, NULL), 0);
-	ck_assert_int_eq(conclave_image(c, 7, &image), 0);
+	ck_assert_int_eq(conclave_find_image(c, 7, &image), 0);
 	ck_assert_uint_eq(image.index, 7);
 	ck_assert_uint_eq(image.term, 5);
 	ck_assert_uint_eq(image.applied, 1);
@@ -295,7 +295,7 @@ static int answers_of_child(void)
 	wrong |= conclave_member_replace(c, 2, 3) != CONCLAVE_EFORKED;
 	wrong |= conclave_move_leader(c, 2) != CONCLAVE_EFORKED;
 	wrong |= conclave_state(c, &state) != CONCLAVE_EFORKED;
-	wrong |= conclave_image(c, 1, &image) != CONCLAVE_EFORKED;
+	wrong |= conclave_find_image(c, 1, &image) != CONCLAVE_EFORKED;
 	wrong |= conclave_members_begin(c, &members) != CONCLAVE_EFORKED;
 	return wrong;
 }
