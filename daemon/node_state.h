@@ -405,6 +405,9 @@ struct node {
 	uint64_t compacted_to;
 	uint64_t cut_last; /* where a cut was proposed last, about */
 	uint64_t cut_ns; /* when the window may ask for the next */
+	uint64_t image_wanted; /* somebody asked for an image with this index;
+				  0: nobody does */
+	uint64_t image_wanted_ns; /* when the next one may begin for that */
 
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;
@@ -617,6 +620,8 @@ void work_background(struct node *node);
 
 /* Ends a snapshot that is being written, and what it pins in the store. */
 void work_give_up_image(struct node *node);
+/* Somebody wants an image in which entry `index` is applied. */
+void work_want_image(struct node *node, uint64_t index);
 /* What the head of a snapshot says; -EBADMSG when it contradicts itself. */
 int work_read_head(const struct node *node, const void *head, uint32_t size,
 		   struct raft_snapshot *ret_snapshot,
