@@ -29,6 +29,7 @@ static void raft_shape(const struct node_options *options,
 		.pre_vote = true,
 		.check_quorum = true,
 		.step_down_on_removal = true,
+		.askers_count = true,
 		.entries_max = options->entries_max,
 		.messages_max = 1024,
 		.reads_max = 64,
@@ -336,8 +337,10 @@ void node_awake(struct node *node)
 uint64_t node_next_ns(const struct node *node)
 {
 	uint64_t wal_ns = wal_next_ns(node->wal);
+	uint64_t peer_ns = peer_next_ns(node);
+	uint64_t next_ns = wal_ns < peer_ns ? wal_ns : peer_ns;
 
-	return wal_ns < node->tick_due_ns ? wal_ns : node->tick_due_ns;
+	return next_ns < node->tick_due_ns ? next_ns : node->tick_due_ns;
 }
 
 static void fill_event(const struct node *node, const struct handle *handle,

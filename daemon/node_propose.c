@@ -155,7 +155,11 @@ static void adopt(struct node *node, const struct sealed *sealed,
 		  uint8_t *entry, uint64_t term)
 {
 	struct batch *batch = node_batch(node, sealed->position);
+	struct peer *peer =
+		sealed->own ? NULL : peer_find(node, sealed->origin);
 
+	if (peer)
+		peer->forwarded = node->supplied;
 	if (!sealed->own || batch->done)
 		return;
 	wal_buffer_hold(node->wal, node->buffer);

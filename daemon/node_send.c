@@ -331,6 +331,9 @@ uint32_t node_gather(struct node *node, uint64_t member, enum node_lane id,
 	if (!lane || !lane->up)
 		return 0;
 	lane->sending_count = 0;
+	if (lane->wait_ns > node->now_ns && !lane->spill_used)
+		return 0;
+	lane->wait_ns = 0;
 	cursor = (struct cursor){.at = lane->head};
 	if (lane->spill_used)
 		lane->parts[count++] =

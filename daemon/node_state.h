@@ -54,6 +54,7 @@ enum node_state_limits {
 	READ_BUDGET = 2000,
 	COMPACT_BUDGET = 500,
 	IMAGE_BUDGET = 1000,
+	COMMIT_WAIT_NS = 200000, /* for entries that tell it, too */
 };
 
 /* A proposal that was taken and is not answered. */
@@ -128,6 +129,7 @@ enum out_kind {
 struct out_frame {
 	struct wire_frame head; /* without sequence and checksums */
 	uint8_t kind; /* enum out_kind */
+	bool may_wait; /* it only tells that more is committed */
 	int ticket; /* CHUNK: of wal_fetch_chunk() */
 	uint64_t position; /* BATCH */
 	uint64_t next; /* ENTRIES: first index that is not sent yet, */
@@ -156,6 +158,7 @@ struct lane {
 	uint32_t head;
 	uint32_t tail;
 	struct out_frame *frames; /* ring of LANE_FRAMES */
+	uint64_t wait_ns; /* until then its one frame may wait; 0: none may */
 	struct sending sending[GATHER_FRAMES];
 	struct node_part parts[NODE_PARTS_MAX];
 	uint32_t sending_count;
@@ -173,6 +176,8 @@ struct peer {
 	bool leaving; /* no member any more, since */
 	uint64_t leave_ns;
 	uint64_t heard_ns; /* its last frame; 0: none */
+	uint64_t forwarded; /* last index of a batch of its making, */
+	uint64_t told; /* and how far it was told at once what is committed */
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
@@ -400,6 +405,9 @@ struct node {
 	uint64_t compacted_to;
 	uint64_t cut_last; /* where a cut was proposed last, about */
 	uint64_t cut_ns; /* when the window may ask for the next */
+	uint64_t image_wanted; /* somebody asked for an image with this index;
+				  0: nobody does */
+	uint64_t image_wanted_ns; /* when the next one may begin for that */
 
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;
@@ -537,6 +545,9 @@ struct peer *peer_find(struct node *node, uint64_t id);
 void peer_follow_conf(struct node *node);
 bool peer_queue(struct node *node, struct peer *peer,
 		const struct out_frame *frame);
+
+/* When a frame that may wait must go; UINT64_MAX: none waits. */
+uint64_t peer_next_ns(const struct node *node);
 void peer_send_messages(struct node *node, const struct raft_ready *ready);
 void peer_turn(struct node *node);
 
@@ -609,6 +620,8 @@ void work_background(struct node *node);
 
 /* Ends a snapshot that is being written, and what it pins in the store. */
 void work_give_up_image(struct node *node);
+/* Somebody wants an image in which entry `index` is applied. */
+void work_want_image(struct node *node, uint64_t index);
 /* What the head of a snapshot says; -EBADMSG when it contradicts itself. */
 int work_read_head(const struct node *node, const void *head, uint32_t size,
 		   struct raft_snapshot *ret_snapshot,

@@ -257,6 +257,19 @@ int store_load(struct store *store, const void *piece, uint32_t size)
 	__attribute__((warn_unused_result));
 int store_load_end(struct store *store) __attribute__((warn_unused_result));
 
+/* By how much a restored store's revision and index leap. */
+#define STORE_RESTORE_STEP ((uint64_t)1 << 40)
+
+/*
+ * Makes of a store that was loaded what a new cluster begins with, whose
+ * members are these, in the order of ids: see restore.c. The same on all who
+ * do it with the same image and members. Takes as long as it takes; not for
+ * the loop. 0; -ERANGE: revision or index cannot be; -EINVAL: the members
+ * cannot.
+ */
+int store_restore(struct store *store, const struct store_member *members,
+		  uint32_t count) __attribute__((warn_unused_result));
+
 struct store_stats {
 	uint64_t keys, versions, sessions;
 	uint64_t logical_bytes; /* against the quota */

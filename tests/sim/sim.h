@@ -192,7 +192,8 @@ enum sim_fault {
 	X(MEMBER_PROMOTED)    \
 	X(MEMBER_REMOVED)     \
 	X(MEMBER_REPLACED)    \
-	X(CHANGE_REFUSED)
+	X(CHANGE_REFUSED)     \
+	X(IMAGE_ASKED_FOR)
 
 enum sim_point {
 #define SIM_POINT_NAME(name) SIM_POINT_##name,

@@ -89,6 +89,55 @@ START_TEST(a_put_on_any_member_is_read_on_any_other)
 }
 END_TEST
 
+static bool has_applied(uint32_t i)
+{
+	return cluster.rigs[i].node->applied ==
+	       cluster.rigs[leader].node->applied;
+}
+
+/* Passes that take next to no time, until it is answered. */
+static void await_at_once(struct guest *guest, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < 50 && !is_posted(guest, slot); i++)
+		(void)cluster_turn(&cluster, 100);
+	(void)posted(guest, slot);
+}
+
+START_TEST(that_more_is_committed_waits_for_those_who_need_not_know)
+{
+	uint32_t a = other(leader, 1), b = other(leader, 2);
+
+	peer_put(&guests[leader], 0, "k", "v");
+	await_at_once(&guests[leader], 0);
+	(void)cluster_turn(&cluster, 100);
+	(void)cluster_turn(&cluster, 100);
+	ck_assert(!has_applied(a) && !has_applied(b));
+	ck_assert_uint_le(node_next_ns(cluster.rigs[leader].node),
+			  cluster.rigs[leader].now_ns + COMMIT_WAIT_NS);
+	/* It goes by itself after a while. */
+	(void)cluster_turn(&cluster, COMMIT_WAIT_NS);
+	(void)cluster_turn(&cluster, 100);
+	(void)cluster_turn(&cluster, 100);
+	ck_assert(has_applied(a) && has_applied(b));
+}
+END_TEST
+
+START_TEST(who_forwarded_and_who_reads_hears_at_once_what_is_committed)
+{
+	uint32_t a = other(leader, 1), b = other(leader, 2);
+
+	peer_put(&guests[a], 0, "k", "v");
+	await_at_once(&guests[a], 0);
+	peer_put(&guests[leader], 0, "k", "w");
+	await_at_once(&guests[leader], 0);
+	peer_get(&guests[b], 0, "k");
+	await_at_once(&guests[b], 0);
+	ck_assert_value(&guests[b], 0, "w");
+}
+END_TEST
+
 START_TEST(segments_may_be_smaller_than_the_largest_entry)
 {
 	uint32_t round, i, k;
@@ -442,6 +491,12 @@ int main(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, a_put_on_any_member_is_read_on_any_other);
+	tcase_add_test(
+		tests,
+		that_more_is_committed_waits_for_those_who_need_not_know);
+	tcase_add_test(
+		tests,
+		who_forwarded_and_who_reads_hears_at_once_what_is_committed);
 	tcase_add_test(tests, bytes_may_be_cut_anywhere);
 	tcase_add_test(tests,
 		       a_put_in_doubt_takes_effect_once_under_the_next_leader);
