@@ -275,5 +275,6 @@ void batch_done(struct node *node, struct batch *batch)
 	if (node->batch_next < node->batch_head)
 		node->batch_next = node->batch_head;
 	node->progress_ns = node->now_ns;
+	node->stalls = 0;
 	forget_requests(node);
 }

@@ -66,6 +66,7 @@ static void take_role(struct node *node, const struct raft_ready *ready)
 	node->leader = ready->leader;
 	if (!leads)
 		propose_again(node);
+	node->stalls = 0;
 	/* What another leader may have dropped is proposed again. */
 	node->compacting = 0;
 	node->cut_due = false;

@@ -351,6 +351,7 @@ struct node {
 	uint64_t batch_retry; /* refused: to be proposed again from here */
 	uint64_t retry_ns; /* when */
 	uint64_t progress_ns; /* when a batch was done last */
+	uint32_t stalls; /* times that all came again since */
 	uint64_t pending_size; /* bytes of batches that are not done */
 	uint32_t refusals; /* batches whose refusal is not definite yet */
 
