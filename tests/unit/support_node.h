@@ -253,6 +253,16 @@ static inline void rig_start(struct rig *rig)
 	ck_assert_uint_eq(rig->status.role, RAFT_LEADER);
 }
 
+/* A node whose own vote the disk has not taken: there is no leader. */
+static inline void rig_start_leaderless(struct rig *rig)
+{
+	ck_assert_int_eq(rig_try(rig), 0);
+	rig_turns(rig, 1);
+	rig_stall(rig);
+	rig_turns(rig, 3);
+	ck_assert_uint_eq(rig->status.leader, 0);
+}
+
 /* Starts anew over what the disk has. */
 static inline void rig_restart(struct rig *rig)
 {
