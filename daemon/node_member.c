@@ -155,7 +155,7 @@ static int read_request(const struct cv_request *head, const uint8_t *body,
 	    wants_address != (head->key_size != 0))
 		return CONCLAVE_EBADREQ;
 	*ret_used = 0;
-	if (changes->count == 2 && !put_address(list, ret_used, NULL, 0))
+	if (changes->count == 2 && !put_address(list, ret_used, body, 0))
 		return CONCLAVE_EBADREQ;
 	return put_address(list, ret_used, body, head->key_size)
 		       ? 0
