@@ -412,6 +412,13 @@ static void propose_resumes(struct node *node)
 	node->resumes_due = false;
 }
 
+/* Who led when this was decided leads no more: the next one sees it, too. */
+static bool is_of_another(const struct node *node,
+			  const struct session_end *end)
+{
+	return end->kind == ENTRY_SESSION_DROP && !node_leads(node);
+}
+
 static void propose_ends(struct node *node)
 {
 	while (node->end_head != node->end_tail) {
@@ -423,7 +430,8 @@ static void propose_ends(struct node *node)
 		};
 
 		memcpy(op.session, end->session, 16);
-		if (!batch_own(node, end->kind, &op, sizeof(op), -1))
+		if (!is_of_another(node, end) &&
+		    !batch_own(node, end->kind, &op, sizeof(op), -1))
 			return;
 		node->end_head++;
 	}

@@ -193,6 +193,22 @@ START_TEST(what_does_not_come_back_is_handed_on_ever_more_seldom)
 }
 END_TEST
 
+/* It was decided while this member led, and nobody takes it from another. */
+START_TEST(what_only_a_leader_may_propose_is_not_forwarded)
+{
+	uint32_t asks = other(1);
+	struct node *node = node_of(asks);
+
+	node->ends[node->end_tail++ % ENDS_MAX] = (struct session_end){
+		.kind = ENTRY_SESSION_DROP,
+		.session = {1},
+	};
+	put(asks, "k", "v");
+	ck_assert_uint_eq(node->end_head, node->end_tail);
+	ck_assert_uint_eq(node->batch_head, node->batch_tail);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("node_doubt");
@@ -211,6 +227,7 @@ int main(void)
 		       what_one_copy_is_refused_for_and_another_not_is_applied);
 	tcase_add_test(t,
 		       what_does_not_come_back_is_handed_on_ever_more_seldom);
+	tcase_add_test(t, what_only_a_leader_may_propose_is_not_forwarded);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }
