@@ -189,10 +189,12 @@ $(call home,$(1))/conclaved: $$(call objects,$(1),$(SHELL_MAIN)) \
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
 		-luring -lssl -lcrypto -ljemalloc -lpthread
 
-$(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) build/$(1)/sources
+$(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) \
+		$$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) -lpthread
+	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
+		-luring -lpthread
 
 $(call home,$(1))/bench: $$(call objects,$(1),$(BENCHES) $(SUPPORT)) \
 		$$($(1).archives)

@@ -139,7 +139,7 @@ static bool was_always_alone(const struct node *node)
 	       store_members(node->store, &members) <= 1;
 }
 
-/* Numbers of batches are never used again in another life. */
+/* Numbers of batches and of reads are never used again in another life. */
 static uint64_t mix(uint64_t z)
 {
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -170,6 +170,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->store = store;
 	node->status = options->status;
 	node->read_round = 1;
+	node->read_base = mix(options->incarnation);
 	node->spare = options->spare_base;
 	node->batch_base = mix(options->incarnation);
 	at = lay_out(node, at);
@@ -300,13 +301,13 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	image_turn(node);
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
 	intake_drain(node, sweep);
 	decide_turn(node);
 	apply_committed(node);
-	image_turn(node);
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);

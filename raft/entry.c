@@ -41,7 +41,6 @@ void entry_seal(void *entry)
 	header.term = 0;
 	header.format = ENTRY_FORMAT;
 	header.reserved0 = 0;
-	header.reserved1 = 0;
 	memset(payload + header.size, 0,
 	       entry_size(header.size) - ENTRY_HEADER_SIZE - header.size);
 	memcpy(entry, &header, sizeof(header));
@@ -71,8 +70,7 @@ static bool header_fits(const struct entry_header *header, size_t room)
 		return false;
 	if (header->op_count != 0 && header->kind != ENTRY_NORMAL)
 		return false;
-	return header->format == ENTRY_FORMAT && header->reserved0 == 0 &&
-	       header->reserved1 == 0;
+	return header->format == ENTRY_FORMAT && header->reserved0 == 0;
 }
 
 static bool padding_is_zero(const uint8_t *payload, uint32_t size)
@@ -101,6 +99,7 @@ static int check_content(const void *bytes, size_t room,
 int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 {
 	struct entry_header header;
+	int result;
 
 	assert(bytes && ret_header);
 	if (room < ENTRY_HEADER_SIZE)
@@ -108,7 +107,7 @@ int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 	memcpy(&header, bytes, sizeof(header));
 	if (header.header_crc != header_crc(&header))
 		return -EBADMSG;
-	int result = check_content(bytes, room, &header);
+	result = check_content(bytes, room, &header);
 	if (result == 0)
 		*ret_header = header;
 	return result;
@@ -118,6 +117,7 @@ int entry_check_sealed(const void *bytes, size_t room,
 		       struct entry_header *ret_header)
 {
 	struct entry_header header;
+	int result;
 
 	assert(bytes && ret_header);
 	if (room < ENTRY_HEADER_SIZE)
@@ -125,7 +125,7 @@ int entry_check_sealed(const void *bytes, size_t room,
 	memcpy(&header, bytes, sizeof(header));
 	if (header.header_crc != 0 || header.index != 0 || header.term != 0)
 		return -EBADMSG;
-	int result = check_content(bytes, room, &header);
+	result = check_content(bytes, room, &header);
 	if (result == 0)
 		*ret_header = header;
 	return result;

@@ -169,7 +169,12 @@ struct raft_options {
 			      answered the leader, see read.c */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
-	uint32_t entries_max; /* window of descriptors since the snapshot */
+	/*
+	 * Window of descriptors since the snapshot. Each election takes one,
+	 * so a shell keeps its clients away from the last part: a window that
+	 * is full of what no leader lived to commit ends all progress.
+	 */
+	uint32_t entries_max;
 	uint32_t messages_max; /* outbox */
 	uint32_t reads_max;
 	uint32_t inflight_max; /* appends in flight to one peer */
@@ -391,7 +396,8 @@ void raft_offer_snapshot(struct raft *raft,
  * its log's commit: it takes the log's place, and comes with the next ready.
  * As a SNAPSHOT message, but from no leader in particular: the shell received
  * it over some time, in which leadership may have changed. RAFT_EINVALID: not
- * behind what is committed, not possible, or this member leads.
+ * behind what is committed, in the log already (which is then committed up to
+ * there), not possible, or this member leads.
  */
 int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
 	__attribute__((warn_unused_result));

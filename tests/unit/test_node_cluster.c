@@ -355,6 +355,33 @@ START_TEST(readers_of_a_follower_share_a_round)
 }
 END_TEST
 
+/* It may have been on its way while the member was started again. */
+START_TEST(an_answer_to_an_earlier_life_confirms_no_read)
+{
+	uint32_t a = other(leader, 1);
+	struct node *node = cluster.rigs[a].node;
+	struct raft_message late = {
+		.type = RAFT_MSG_READ_INDEX_REPLY,
+		.from = leader + 1,
+		.to = a + 1,
+		.term = node->term,
+		.log_index = 1,
+	};
+
+	peer_put(&guests[a], 0, "k", "v");
+	cluster_await(&cluster, &guests[a], 0);
+	peer_get(&guests[a], 1, "k");
+	ck_assert_int_ge(rig_turn(&cluster.rigs[a]), 0);
+	ck_assert_uint_eq(node->read_count, 1);
+	for (late.round = 1; late.round < 100; late.round++)
+		ck_assert_int_eq(raft_receive(node->raft, &late), 0);
+	ck_assert_int_ge(rig_turn(&cluster.rigs[a]), 0);
+	ck_assert(!is_posted(&guests[a], 1));
+	cluster_await(&cluster, &guests[a], 1);
+	ck_assert_value(&guests[a], 1, "v");
+}
+END_TEST
+
 START_TEST(a_read_on_a_member_that_is_cut_off_waits)
 {
 	uint32_t old = leader, a = other(leader, 1);
@@ -376,13 +403,18 @@ START_TEST(a_leader_proposes_again_while_it_takes_more)
 {
 	struct rig *rig = &cluster.rigs[leader];
 	struct node *node = rig->node;
+	struct wire_frame refusal = {
+		.type = WIRE_NACK,
+		.first_index = 1,
+		.reject_hint = (uint32_t)CONCLAVE_ENOLEADER,
+	};
 
 	cluster_isolate(&cluster, leader, true);
 	peer_put(&guests[leader], 0, "k", "v");
 	cluster_turns(&cluster, 20);
 	ck_assert(!is_posted(&guests[leader], 0));
-	propose_nacked(node, node->batch_base + node->batch_head,
-		       CONCLAVE_ENOLEADER);
+	refusal.round = node->batch_base + node->batch_head;
+	propose_nacked(node, &refusal);
 	ck_assert_uint_gt(node->retry_ns, rig->now_ns);
 	while (rig->now_ns + RIG_TICK_NS < node->retry_ns)
 		(void)cluster_turn(&cluster, RIG_TICK_NS / 2);
@@ -477,6 +509,7 @@ int main(void)
 		       a_stop_does_not_wait_for_an_election_that_nobody_wins);
 	tcase_add_test(tests, a_follower_that_stops_under_load_comes_to_rest);
 	tcase_add_test(tests, readers_of_a_follower_share_a_round);
+	tcase_add_test(tests, an_answer_to_an_earlier_life_confirms_no_read);
 	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
 	tcase_add_test(tests, a_leader_proposes_again_while_it_takes_more);
 	suite_add_tcase(suite, tests);
