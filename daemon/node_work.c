@@ -324,6 +324,7 @@ int work_load_snapshot(struct node *node, const struct wal_report *report,
 		return -EBADMSG;
 	*ret_snapshot = snapshot;
 	node->applied = snapshot.index;
+	node->applied_term = snapshot.term;
 	node->compacted_to = snapshot.index;
 	return 0;
 }
@@ -364,6 +365,7 @@ static void apply_now(struct node *node, const struct raft_entry *entry)
 	while (store_compact(node->store, REPLAY_BUDGET))
 		;
 	node->applied = entry->index;
+	node->applied_term = entry->term;
 }
 
 static int replay_one(struct node *node, struct raft_entry *entry,

@@ -224,6 +224,13 @@ struct cv_state {
 	uint64_t hash[2]; /* low, high */
 };
 
+/* What a client sleeps for. */
+enum cv_waiting {
+	CV_WAITING_NOT = 0,
+	CV_WAITING_RESULT = 1,
+	CV_WAITING_ROOM = 2, /* in a ring, or a result */
+};
+
 /* The path of the folder in which the image lies, then the cluster's name,
  * neither with a NUL, follow. */
 struct cv_image {
@@ -236,7 +243,7 @@ struct cv_image {
 
 /* Words of *up* that the client writes, besides claims and rings. */
 struct cv_up_words {
-	uint32_t waiting; /* the client sleeps, or is about to */
+	uint32_t waiting; /* enum cv_waiting: it sleeps, or is about to */
 	uint32_t armed; /* each change: ring the completion descriptor once */
 	uint32_t reserved[62];
 };

@@ -190,6 +190,12 @@ void store_session(const struct store *store, const uint8_t session[16],
 		   struct store_session *ret_session);
 
 /*
+ * A session that is not known, born then, never began; false: it may have
+ * ended and be forgotten.
+ */
+bool store_never_began(const struct store *store, uint64_t born);
+
+/*
  * What became of (session, sequence): 1 and the first result when it was
  * applied (refusals at apply count: they have a status), 0 when it was not,
  * CONCLAVE_ESESSION when the session cannot tell any more.
