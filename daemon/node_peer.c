@@ -63,6 +63,7 @@ static void forget(struct node *node, struct peer *peer)
 	peer->unreachable = false;
 	peer->leaving = false;
 	peer->heard_ns = 0;
+	peer->version = 0;
 	peer->id = 0;
 }
 
@@ -213,6 +214,8 @@ void node_link_down(struct node *node, uint64_t member, enum node_lane lane)
 	if (!peer || !peer->lanes[lane].up)
 		return;
 	lane_reset(node, &peer->lanes[lane]);
+	if (lane == NODE_CONTROL)
+		peer->version = 0; /* it may come back as another release */
 	if (lane != NODE_BULK)
 		return;
 	peer_end_fetch(node, peer);

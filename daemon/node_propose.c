@@ -58,7 +58,8 @@ static bool is_conf(uint32_t kind)
 static bool is_of_leader(uint32_t kind)
 {
 	return kind == ENTRY_SNAPSHOT_CUT || kind == ENTRY_COMPACTION ||
-	       kind == ENTRY_SESSION_EXPIRE || kind == ENTRY_SESSION_DROP;
+	       kind == ENTRY_SESSION_EXPIRE || kind == ENTRY_SESSION_DROP ||
+	       kind == ENTRY_SETTING;
 }
 
 static void retry_later(struct node *node, uint64_t position)

@@ -32,6 +32,7 @@ static const char *const names[SIM_BUGS] = {
 	[SIM_BUG_FORGED_SUCCESS] = "forged-success",
 	[SIM_BUG_FORGED_REFUSAL] = "forged-refusal",
 	[SIM_BUG_POSTED_TWICE] = "posted-twice",
+	[SIM_BUG_WILD_CLOCKS] = "wild-clocks",
 };
 
 enum sim_bug selftest_bug(const char *name)

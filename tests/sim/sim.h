@@ -192,7 +192,9 @@ enum sim_fault {
 	X(MEMBER_PROMOTED)    \
 	X(MEMBER_REMOVED)     \
 	X(MEMBER_REPLACED)    \
-	X(CHANGE_REFUSED)
+	X(CHANGE_REFUSED)     \
+	X(LEASE_READ)         \
+	X(VERSION_RAISED)
 
 enum sim_point {
 #define SIM_POINT_NAME(name) SIM_POINT_##name,
@@ -220,6 +222,7 @@ enum sim_bug {
 	SIM_BUG_FORGED_SUCCESS, /* a refusal is told as success */
 	SIM_BUG_FORGED_REFUSAL, /* a success is told as not applied */
 	SIM_BUG_POSTED_TWICE, /* a slot is written again */
+	SIM_BUG_WILD_CLOCKS, /* they drift beyond what a lease gives away */
 	SIM_BUGS,
 };
 
@@ -294,6 +297,7 @@ struct sim_swarm {
 	uint32_t wire_kinds;
 	uint64_t stranger_ns;
 	uint32_t operator_share; /* of calls, in a thousand */
+	bool lease_reads; /* leaders may rely on their lease */
 };
 
 struct sim_event {
