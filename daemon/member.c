@@ -331,6 +331,7 @@ static int explain_end(struct member *member, int result)
 	case NODE_EFAILED:
 		return recover_fail(member);
 	case NODE_EOUTDATED:
+	case NODE_ESEGMENT:
 		return recover_explain(member, result);
 	case LOOP_EREMOVED:
 		log_begin(member->log, LOG_WARN,

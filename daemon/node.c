@@ -172,6 +172,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->read_round = 1;
 	node->spare = options->spare_base;
 	node->batch_base = mix(options->incarnation);
+	node->entry_max = node_entry_max(node);
 	at = lay_out(node, at);
 	fill_status(node);
 	code = work_load_snapshot(node, report, &snapshot);
@@ -313,8 +314,8 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	work_background(node);
 	reply_flush(node);
 	drain_turn(node);
-	if (node->outdated)
-		return NODE_EOUTDATED;
+	if (node->outdated || node->too_small)
+		return node->outdated ? NODE_EOUTDATED : NODE_ESEGMENT;
 	if (node->work)
 		show(node);
 	show_gauges(node);

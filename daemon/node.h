@@ -39,6 +39,8 @@ enum node_error {
 	/* The log has what a newer release agreed on with the other members:
 	 * this one stops before it applies that. */
 	NODE_EOUTDATED = -4002,
+	/* The log has an entry that this member's segments have no room for. */
+	NODE_ESEGMENT = -4003,
 };
 
 /* The two connections to each other member, see wire.h. */
@@ -162,11 +164,22 @@ uint64_t node_members_change(const struct node *node);
 uint32_t node_version(const struct node *node);
 uint32_t node_cluster_version(const struct node *node);
 
-/* What the greeting of a member told of it; after node_link_up(). */
-void node_peer_version(struct node *node, uint64_t member, uint32_t version);
+/* Bytes of the largest entry that this member's log has room for. */
+uint32_t node_entry_max(const struct node *node);
+
+/* The same of another member, as its greeting told (0: not); after
+ * node_link_up(). */
+void node_peer_told(struct node *node, uint64_t member, uint32_t version,
+		    uint32_t entry_max);
 
 /* This id was a member once: it is told so, and never becomes one again. */
 bool node_was_removed(const struct node *node, uint64_t id);
+
+/*
+ * Another member says that this one was removed: true, unless this one is led,
+ * and then it was told of another cluster.
+ */
+void node_believe_removed(struct node *node);
 
 /* This member was removed from its cluster: it has nothing to do any more. */
 bool node_is_removed(const struct node *node);

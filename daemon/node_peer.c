@@ -64,7 +64,9 @@ static void forget(struct node *node, struct peer *peer)
 	peer->leaving = false;
 	peer->heard_ns = 0;
 	peer->version = 0;
+	peer->entry_max = 0;
 	peer->id = 0;
+	record_note_sizes(node);
 }
 
 /* Who is a member no more is still sent what says so, for a while. */
@@ -176,6 +178,12 @@ void peer_follow_conf(struct node *node)
 	remember_all(node, raft.conf.learners, raft.conf.learner_count);
 	remember_all(node, raft.conf.learners_next,
 		     raft.conf.learner_next_count);
+}
+
+void node_believe_removed(struct node *node)
+{
+	if (!node->leader)
+		node->removed = true;
 }
 
 /*

@@ -195,6 +195,8 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 	int code;
 
 	code = is_conf(sealed->kind) ? member_may(node, from, sealed->size) : 0;
+	if (entry_size(sealed->size) > node->entry_max)
+		code = CONCLAVE_ETOOLARGE;
 	if (code == -EAGAIN)
 		put_off(node, sealed);
 	else if (code)
@@ -346,6 +348,10 @@ int propose_received(struct node *node, struct peer *origin,
 		return -EBADMSG;
 	if (!node_leads(node)) {
 		nack(node, origin->id, header.batch, CONCLAVE_ENOLEADER);
+		return 0;
+	}
+	if (size > node->entry_max) {
+		nack(node, origin->id, header.batch, CONCLAVE_ETOOLARGE);
 		return 0;
 	}
 	batch_seal_open(node);

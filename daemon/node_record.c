@@ -56,6 +56,25 @@ bool record_room(struct node *node, uint32_t size, bool kept)
 	return node->buffer && room_left(node->buffer) >= size;
 }
 
+uint32_t node_entry_max(const struct node *node)
+{
+	return wal_buffer_max(node->wal) - RECORD_KEPT;
+}
+
+void record_note_sizes(struct node *node)
+{
+	uint32_t i;
+
+	node->entry_max = node_entry_max(node);
+	for (i = 0; i < node->options.peers_max; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->entry_max &&
+		    peer->entry_max < node->entry_max)
+			node->entry_max = peer->entry_max;
+	}
+}
+
 /* ---- writing ---- */
 
 static void hold(struct node *node, uint64_t first, uint64_t last)
@@ -391,6 +410,9 @@ static uint32_t make_part(struct node *node, uint32_t count)
 	node->buffer =
 		record_open_large(node, entry_size(node->received[first].size));
 	room = node->buffer ? room_left(node->buffer) : 0;
+	/* It was proposed where nobody knew how small the segments are here. */
+	if (entry_size(node->received[first].size) > wal_buffer_max(node->wal))
+		node->too_small = true;
 	for (i = first; i < count; i++) {
 		uint32_t size = entry_size(node->received[i].size);
 

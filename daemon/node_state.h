@@ -170,6 +170,7 @@ struct peer {
 	uint64_t leave_ns;
 	uint64_t heard_ns; /* its last frame; 0: none */
 	uint32_t version; /* that it can apply; 0: not known */
+	uint32_t entry_max; /* that its log has room for; 0: not known */
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
@@ -388,6 +389,8 @@ struct node {
 	bool read_round_due;
 
 	bool raising; /* a cluster_version is on its way into the log */
+	uint32_t entry_max; /* bytes that all members known have room for */
+	bool too_small; /* an entry came that has no room in a segment here */
 	bool outdated; /* one came that this member cannot apply */
 	bool cut_due; /* a cut is proposed and not yet applied */
 	bool snapshotting; /* an image is being written */
@@ -485,6 +488,9 @@ bool record_room(struct node *node, uint32_t size, bool kept);
 /* The largest buffer there is, for `size` bytes or more: small segments have
  * none for the largest entry. NULL: none is free. */
 struct wal_buffer *record_open_large(struct node *node, uint32_t size);
+
+/* A member's room for entries is known, or not any more. */
+void record_note_sizes(struct node *node);
 bool record_can_persist(const struct node *node);
 bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));

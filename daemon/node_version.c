@@ -26,12 +26,16 @@ uint32_t node_cluster_version(const struct node *node)
 	return (uint32_t)store_settings(node->store)->cluster_version;
 }
 
-void node_peer_version(struct node *node, uint64_t member, uint32_t version)
+void node_peer_told(struct node *node, uint64_t member, uint32_t version,
+		    uint32_t entry_max)
 {
 	struct peer *peer = peer_find(node, member);
 
-	if (peer)
-		peer->version = version ? version : 1;
+	if (!peer)
+		return;
+	peer->version = version ? version : 1;
+	peer->entry_max = entry_max;
+	record_note_sizes(node);
 }
 
 bool version_may_apply(const struct node *node, const struct raft_entry *entry)

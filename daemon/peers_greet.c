@@ -96,6 +96,19 @@ static int judge_answer(const struct peers *peers, const struct link *link,
 	return answer->lane == link->lane ? WIRE_OK : WIRE_ELANE;
 }
 
+/*
+ * It was away when it was removed, and will not learn of it from the log. It
+ * believes the very member that it dialled.
+ */
+static bool is_removed(const struct peers *peers, const struct link *link,
+		       const struct wire_greeting *answer)
+{
+	return answer->status == WIRE_EREMOVED &&
+	       answer->from == link->member &&
+	       wire_greeting_judge(answer, peers->cluster, peers->member) ==
+		       WIRE_OK;
+}
+
 static void hear_answer(struct peers *peers, struct link *link,
 			const struct wire_greeting *answer)
 {
@@ -105,11 +118,14 @@ static void hear_answer(struct peers *peers, struct link *link,
 	assert(member);
 	if (status != WIRE_OK) {
 		peers_complain(peers, member, wire_refusal_text(status), 0);
+		if (is_removed(peers, link, answer))
+			node_believe_removed(peers->node);
 		peers_drop(peers, link);
 		return;
 	}
 	link->incarnation = answer->incarnation;
 	link->version = answer->version;
+	link->entry_max = answer->entry_max;
 	peers_open(peers, link);
 }
 
@@ -246,6 +262,7 @@ static void hear_first(struct peers *peers, struct link *link,
 	link->member = greeting->from;
 	link->incarnation = greeting->incarnation;
 	link->version = greeting->version;
+	link->entry_max = greeting->entry_max;
 	link_set_lane(link, (enum node_lane)greeting->lane);
 	place(peers, link, &member->lanes[link->lane]);
 }

@@ -81,6 +81,7 @@ void wire_greeting_seal(struct wire_greeting *greeting)
 	greeting->version_min = WIRE_VERSION_MIN;
 	greeting->version_max = WIRE_VERSION;
 	greeting->entry_format = ENTRY_FORMAT;
+	greeting->reserved0 = 0;
 	memset(greeting->reserved1, 0, sizeof(greeting->reserved1));
 	greeting->crc = greeting_crc(greeting);
 }
@@ -88,7 +89,7 @@ void wire_greeting_seal(struct wire_greeting *greeting)
 /* Who speaks nothing newer than we do leaves empty what we leave empty. */
 static bool greeting_is_clean(const struct wire_greeting *greeting)
 {
-	uint32_t dirty = 0;
+	uint32_t dirty = greeting->reserved0;
 
 	if (greeting->version_max > WIRE_VERSION)
 		return true;

@@ -24,7 +24,9 @@
  *  58  u16  version        newest cluster_version that it can apply; 0: 1
  *  60  i32  status         0, or why the answerer refuses: enum wire_refusal
  *  64  u16  in_force       the cluster_version that is in force there
- *  66  u8[62] reserved     0
+ *  66  u16  reserved       0
+ *  68  u32  entry_max      largest entry that its log has room for; 0: any
+ *  72  u8[56] reserved     0
  *
  * Frame, little-endian: 96 bytes, then `body_size` bytes of body, then zeros
  * up to the next multiple of 8:
@@ -133,7 +135,9 @@ struct wire_greeting {
 	uint16_t version;
 	int32_t status;
 	uint16_t in_force;
-	uint8_t reserved1[62];
+	uint16_t reserved0;
+	uint32_t entry_max;
+	uint8_t reserved1[56];
 };
 
 /* The header of a frame. */

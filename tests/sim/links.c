@@ -114,6 +114,7 @@ void links_greet(struct links *links, const struct link *link, uint64_t to,
 		.status = status,
 		.version = (uint16_t)node_version(links->node),
 		.in_force = (uint16_t)node_cluster_version(links->node),
+		.entry_max = node_entry_max(links->node),
 	};
 	memcpy(greeting.cluster, cluster, sizeof(greeting.cluster));
 	wire_greeting_seal(&greeting);
@@ -132,7 +133,8 @@ static void open_link(struct links *links, struct link *link)
 		links_drop(links, link);
 		return;
 	}
-	node_peer_version(links->node, link->member, link->version);
+	node_peer_told(links->node, link->member, link->version,
+		       link->entry_max);
 	if (lane->dialling == number)
 		lane->dialling = -1;
 	assert(lane->open < 0 || lane->open == number);
@@ -251,6 +253,7 @@ static void hear_first(struct links *links, struct link *link,
 	link->member = greeting->from;
 	link->incarnation = greeting->incarnation;
 	link->version = greeting->version;
+	link->entry_max = greeting->entry_max;
 	link->lane = greeting->lane;
 	place(links, link, &other->lanes[link->lane]);
 }
@@ -269,6 +272,7 @@ static void hear_answer(struct links *links, struct link *link,
 	}
 	link->incarnation = answer->incarnation;
 	link->version = answer->version;
+	link->entry_max = answer->entry_max;
 	open_link(links, link);
 }
 

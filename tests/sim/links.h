@@ -28,6 +28,7 @@ struct link {
 	int end; /* of tests/sim/net.h */
 	uint64_t member;
 	uint32_t version;
+	uint32_t entry_max;
 	uint64_t incarnation;
 	uint64_t deadline_ns; /* until it is open */
 	uint32_t in_used;

@@ -103,8 +103,8 @@ static inline void cluster_greet(struct cluster *cluster, uint32_t a,
 			cluster_unlink(cluster, a, b);
 			return;
 		}
-	node_peer_version(one, b + 1, node_version(other));
-	node_peer_version(other, a + 1, node_version(one));
+	node_peer_told(one, b + 1, node_version(other), node_entry_max(other));
+	node_peer_told(other, a + 1, node_version(one), node_entry_max(one));
 	cluster->up[a][b] = true;
 	cluster->up[b][a] = true;
 }

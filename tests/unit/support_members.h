@@ -55,6 +55,8 @@ struct node {
 	uint32_t version; /* that it can apply */
 	uint32_t cluster_version; /* in force */
 	uint32_t told_version[FAKE_IDS];
+	uint32_t entry_max;
+	uint32_t told_entry_max[FAKE_IDS];
 	struct node_member members[FAKE_IDS];
 	struct fake_lane lanes[FAKE_IDS][NODE_LANES];
 };
@@ -99,6 +101,11 @@ uint64_t node_members_change(const struct node *node)
 	return node->change;
 }
 
+void node_believe_removed(struct node *node)
+{
+	node->told_removed = true;
+}
+
 uint32_t node_version(const struct node *node)
 {
 	return node->version;
@@ -109,9 +116,16 @@ uint32_t node_cluster_version(const struct node *node)
 	return node->cluster_version;
 }
 
-void node_peer_version(struct node *node, uint64_t member, uint32_t version)
+uint32_t node_entry_max(const struct node *node)
+{
+	return node->entry_max;
+}
+
+void node_peer_told(struct node *node, uint64_t member, uint32_t version,
+		    uint32_t entry_max)
 {
 	ck_assert_uint_lt(member, FAKE_IDS);
+	node->told_entry_max[member] = entry_max;
 	node->told_version[member] = version;
 }
 

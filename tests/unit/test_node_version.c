@@ -203,7 +203,7 @@ START_TEST(a_member_stops_before_it_applies_what_it_does_not_understand)
 	old = 2;
 	await_same();
 	put(leader, "k", "v");
-	node_peer_version(node_at(leader), old + 1, NEW);
+	node_peer_told(node_at(leader), old + 1, NEW, 0);
 	await_outdated(old);
 	ck_assert_uint_eq(node_cluster_version(node_at(old)), OLD);
 	applied = store_applied(node_at(old)->store);

@@ -269,7 +269,10 @@ START_TEST(impossible_greetings_are_refused)
 	bad.reserved1[0] = 1;
 	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
 	bad = good_greeting();
-	bad.reserved1[61] = 1;
+	bad.reserved1[55] = 1;
+	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
+	bad = good_greeting();
+	bad.reserved0 = 1;
 	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
 }
 END_TEST
