@@ -79,11 +79,66 @@ START_TEST(each_release_hears_of_the_other_whoever_dials)
 }
 END_TEST
 
+START_TEST(a_member_tells_how_large_an_entry_it_can_take)
+{
+	if (!open_members(_i, 2))
+		return;
+	introduce(2);
+	members[0].node.entry_max = 1000000;
+	members[1].node.entry_max = 2000000;
+	connect_all(2);
+	ck_assert_uint_eq(members[0].node.told_entry_max[2], 2000000);
+	ck_assert_uint_eq(members[1].node.told_entry_max[1], 1000000);
+}
+END_TEST
+
+START_TEST(who_dials_and_was_removed_is_told_so_once)
+{
+	if (!open_members(_i, 2))
+		return;
+	introduce(2);
+	members[0].node.count = 0;
+	members[0].node.change++;
+	members[0].node.removed = 2;
+	for (int i = 0; i < 300; i++) {
+		clock_ns += 50000000;
+		turn_all(2);
+	}
+	ck_assert(members[1].node.told_removed);
+	ck_assert(!members[0].node.told_removed);
+	ck_assert_uint_eq(times_said(&members[1], "no connection to peer"), 1);
+	ck_assert_uint_eq(
+		times_said(&members[1], wire_refusal_text(WIRE_EREMOVED)), 1);
+}
+END_TEST
+
+/* Not everybody who answers may say so: it must be of the cluster. */
+START_TEST(a_stranger_removes_nobody)
+{
+	if (!open_members(_i, 2))
+		return;
+	introduce(2);
+	members[0].node.count = 0;
+	members[0].node.change++;
+	members[0].node.removed = 2;
+	members[1].peers.cluster[0] ^= 1;
+	for (int i = 0; i < 100; i++) {
+		clock_ns += 50000000;
+		turn_all(2);
+	}
+	ck_assert(!members[1].node.told_removed);
+	ck_assert_uint_eq(times_said(&members[1], "no connection to peer"), 1);
+}
+END_TEST
+
 int main(void)
 {
 	const TTest *const tests[] = {
 		an_older_release_than_the_cluster_agreed_on_is_refused,
 		each_release_hears_of_the_other_whoever_dials,
+		a_member_tells_how_large_an_entry_it_can_take,
+		who_dials_and_was_removed_is_told_so_once,
+		a_stranger_removes_nobody,
 		NULL,
 	};
 	Suite *suite = suite_create("peers_version");
