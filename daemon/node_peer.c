@@ -66,7 +66,7 @@ static void forget(struct node *node, struct peer *peer)
 	peer->version = 0;
 	peer->entry_max = 0;
 	peer->id = 0;
-	record_note_sizes(node);
+	version_note_room(node);
 }
 
 /* Who is a member no more is still sent what says so, for a while. */

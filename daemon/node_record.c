@@ -56,25 +56,6 @@ bool record_room(struct node *node, uint32_t size, bool kept)
 	return node->buffer && room_left(node->buffer) >= size;
 }
 
-uint32_t node_entry_max(const struct node *node)
-{
-	return wal_buffer_max(node->wal) - RECORD_KEPT;
-}
-
-void record_note_sizes(struct node *node)
-{
-	uint32_t i;
-
-	node->entry_max = node_entry_max(node);
-	for (i = 0; i < node->options.peers_max; i++) {
-		const struct peer *peer = &node->peers[i];
-
-		if (peer->id && peer->entry_max &&
-		    peer->entry_max < node->entry_max)
-			node->entry_max = peer->entry_max;
-	}
-}
-
 /* ---- writing ---- */
 
 static void hold(struct node *node, uint64_t first, uint64_t last)

@@ -488,9 +488,6 @@ bool record_room(struct node *node, uint32_t size, bool kept);
 /* The largest buffer there is, for `size` bytes or more: small segments have
  * none for the largest entry. NULL: none is free. */
 struct wal_buffer *record_open_large(struct node *node, uint32_t size);
-
-/* A member's room for entries is known, or not any more. */
-void record_note_sizes(struct node *node);
 bool record_can_persist(const struct node *node);
 bool record_persist(struct node *node, const struct raft_ready *ready)
 	__attribute__((warn_unused_result));
@@ -596,6 +593,9 @@ void lease_reads(struct node *node);
 /* Leads: raises the cluster's version when all are ready for it. */
 void version_raise(struct node *node);
 bool version_may_apply(const struct node *node, const struct raft_entry *entry);
+
+/* A member's room for entries is known, or not any more. */
+void version_note_room(struct node *node);
 
 /* ---- node_work.c: snapshots, compaction, retention ---- */
 

@@ -8,6 +8,9 @@
  * was applied under it is used. It never falls. Who cannot apply what is in
  * force is refused when it greets; who finds it in its log or in an image
  * stops before that is applied, and loses nothing by it.
+ *
+ * Greetings also tell how large an entry a member has room for: what is larger
+ * for any of them is not proposed.
  */
 #include "daemon/node_state.h"
 
@@ -26,6 +29,27 @@ uint32_t node_cluster_version(const struct node *node)
 	return (uint32_t)store_settings(node->store)->cluster_version;
 }
 
+/* ---- what a member can ---- */
+
+uint32_t node_entry_max(const struct node *node)
+{
+	return wal_buffer_max(node->wal) - RECORD_KEPT;
+}
+
+void version_note_room(struct node *node)
+{
+	uint32_t i;
+
+	node->entry_max = node_entry_max(node);
+	for (i = 0; i < node->options.peers_max; i++) {
+		const struct peer *peer = &node->peers[i];
+
+		if (peer->id && peer->entry_max &&
+		    peer->entry_max < node->entry_max)
+			node->entry_max = peer->entry_max;
+	}
+}
+
 void node_peer_told(struct node *node, uint64_t member, uint32_t version,
 		    uint32_t entry_max)
 {
@@ -35,7 +59,7 @@ void node_peer_told(struct node *node, uint64_t member, uint32_t version,
 		return;
 	peer->version = version ? version : 1;
 	peer->entry_max = entry_max;
-	record_note_sizes(node);
+	version_note_room(node);
 }
 
 bool version_may_apply(const struct node *node, const struct raft_entry *entry)

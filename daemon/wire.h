@@ -206,7 +206,8 @@ int wire_greeting_judge(const struct wire_greeting *greeting,
  * `version` where `in_force` is, 0: neither.
  */
 int wire_greeting_compare(const struct wire_greeting *greeting,
-			  uint32_t version, uint32_t in_force);
+			  uint32_t version, uint32_t in_force)
+	__attribute__((warn_unused_result));
 
 /* What a refusal means and what to do next, for a person: a sentence. */
 const char *wire_refusal_text(int status);
