@@ -267,6 +267,7 @@ void batch_done(struct node *node, struct batch *batch)
 	if (batch->kind == ENTRY_SETTING)
 		node->raising = false;
 	node->pending_size -= entry_size(batch->size);
+	doubt_forget(node, batch);
 	wal_buffer_release(node->wal, batch->buffer);
 	batch->buffer = NULL;
 	batch->entry = NULL;

@@ -4,6 +4,7 @@
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/lanes.h"
+#include "tests/sim/lies.h"
 #include "tests/sim/machine_state.h"
 #include "tests/sim/medium.h"
 #include "tests/sim/posts.h"
@@ -213,6 +214,7 @@ static int turn(struct machine *machine, bool sweep)
 	uint64_t now = machine_now(machine->number);
 	node_clock(machine->view.node, now + machine->slept);
 	stand_still(machine);
+	lies_turn(machine->view.node);
 	machine->view.in_turn = true;
 	int code = node_turn(machine->view.node, now, sweep);
 	machine->view.in_turn = false;

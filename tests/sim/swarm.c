@@ -149,6 +149,8 @@ static uint32_t draw_members(void)
 {
 	static const uint32_t counts[8] = {1, 3, 3, 3, 5, 5, 7, 3};
 	uint32_t drawn = counts[sim_below(SIM_SWARM, 8)];
+	if (drawn == 1 && sim.bug >= SIM_BUG_OF_CLUSTERS)
+		drawn = 3;
 	return sim.members != 0 ? sim.members : drawn;
 }
 
@@ -192,6 +194,15 @@ static void provoke_leases(struct sim_swarm *swarm)
 	swarm->write_ns_mean = 10 * SIM_US;
 	swarm->slow = 0;
 	swarm->stall = 0;
+	swarm->write_error = 0;
+	swarm->sync_error = 0;
+	swarm->short_write = 0;
+	swarm->full = 0;
+	swarm->rot_ns = 0;
+	swarm->turn_crash = 0;
+	swarm->completion_crash = 0;
+	swarm->client_death = 0;
+	swarm->client_pause = 0;
 	swarm->daemon_pause = 0;
 	swarm->crash_ns = 0;
 	swarm->hang_ns = 0;
@@ -209,10 +220,35 @@ static void provoke_leases(struct sim_swarm *swarm)
 	swarm->cut_kinds = 4; /* the leader alone */
 }
 
+/* Leaders change often, and members are away and come back. */
+static void provoke_cluster(struct sim_swarm *swarm, enum sim_bug bug)
+{
+	uint64_t election_ns = swarm->tick_ns * swarm->election_ticks;
+	swarm->rot_ns = 0;
+	swarm->lost_ns = 0;
+	swarm->clients = 6;
+	swarm->keys = 4;
+	swarm->crash_ns = 5 * election_ns;
+	swarm->down_ns = election_ns / 4;
+	swarm->power_share = 0;
+	swarm->cut_ns = 6 * election_ns;
+	swarm->mend_ns = 3 * election_ns;
+	swarm->cut_kinds = 31;
+	swarm->completion_crash = bug == SIM_BUG_FORGOTTEN_VOTE ? 100000 : 0;
+}
+
 void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)
 {
 	if (bug == SIM_BUG_NONE)
 		return;
+	if (bug == SIM_BUG_WILD_CLOCKS) {
+		provoke_leases(swarm);
+		return;
+	}
+	if (bug >= SIM_BUG_OF_CLUSTERS) {
+		provoke_cluster(swarm, bug);
+		return;
+	}
 	swarm->client_death = 0;
 	swarm->client_pause = 0;
 	swarm->rot_ns = 0;
@@ -227,6 +263,4 @@ void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)
 	swarm->power_share = bug == SIM_BUG_FREE_LOCK ? 0 : 80;
 	if (bug == SIM_BUG_LOST_DOORBELL || bug == SIM_BUG_LOST_WAKE)
 		swarm->crash_ns = 0;
-	if (bug == SIM_BUG_WILD_CLOCKS)
-		provoke_leases(swarm);
 }
