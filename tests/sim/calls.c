@@ -282,7 +282,7 @@ void calls_one(struct worker *worker)
 	}
 	uint64_t draw = sim_below(SIM_CLIENT, 100);
 	/* Who writes is stopped by what reads may not notice. */
-	if (sim.bug == SIM_BUG_WILD_CLOCKS && worker->client % 2 == 0)
+	if (sim.bug == SIM_BUG_WILD_CLOCKS && worker->client % 3 != 0)
 		call_get(worker);
 	else if (draw < 35)
 		call_put(worker);

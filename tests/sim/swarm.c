@@ -212,10 +212,10 @@ static void provoke_leases(struct sim_swarm *swarm)
 	swarm->stranger_ns = 0;
 	swarm->operator_share = 0;
 	swarm->lease_reads = true;
-	swarm->clients = 4;
+	swarm->clients = 6;
 	swarm->drift_max = 900000;
-	swarm->drift_ns = election_ns;
-	swarm->cut_ns = 10 * election_ns;
+	swarm->drift_ns = election_ns / 4;
+	swarm->cut_ns = 5 * election_ns;
 	swarm->mend_ns = 6 * election_ns;
 	swarm->cut_kinds = 4; /* the leader alone */
 }
