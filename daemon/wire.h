@@ -102,6 +102,7 @@ enum wire_type {
 enum wire_flags {
 	WIRE_REJECT = 1,
 	WIRE_FORCED = 2,
+	WIRE_LOST = 4, /* of the answers to appends and heartbeats alone */
 };
 
 enum wire_refusal {

@@ -105,6 +105,7 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 	wal->hard.term = header->term;
 	wal->hard.vote = header->vote;
 	wal->hard.commit = header->commit;
+	wal->read_commit = header->commit;
 	return 0;
 }
 
