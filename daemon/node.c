@@ -153,6 +153,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	uint8_t *at = memory;
 	struct node *node = carve(&at, sizeof(*node));
 	struct raft_snapshot snapshot = {.conf = options->voters};
+	struct raft_hard_state hard = report->hard;
 	struct raft_options shape;
 	int code;
 
@@ -177,10 +178,13 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	if (code)
 		return code;
 	raft_shape(&node->options, &shape);
-	code = raft_init(&node->raft, &shape, &report->hard, &snapshot, at);
+	repair_hard(wal, &hard, options->member);
+	code = raft_init(&node->raft, &shape, &hard, &snapshot, at);
 	if (code)
 		return code;
 	code = work_replay(node, report);
+	if (!code)
+		code = repair_begin(node);
 	if (code)
 		return code;
 	peer_follow_conf(node);
@@ -299,6 +303,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	repair_turn(node);
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);

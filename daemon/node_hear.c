@@ -24,6 +24,16 @@ static int hear_raft(struct node *node, const struct peer *peer,
 								   : 0;
 }
 
+static int hear_beat(struct node *node, const struct peer *peer,
+		     const struct wire_frame *frame)
+{
+	int code = hear_raft(node, peer, frame);
+
+	if (!code && frame->type == RAFT_MSG_HEARTBEAT)
+		repair_hear(node, frame);
+	return code;
+}
+
 static void hear_state(struct node *node, const struct peer *peer,
 		       const uint8_t *body, uint32_t size)
 {
@@ -54,7 +64,7 @@ static int hear_frame(struct node *node, struct peer *peer,
 	case RAFT_MSG_HEARTBEAT:
 	case RAFT_MSG_HEARTBEAT_REPLY:
 		hear_state(node, peer, body, frame->body_size);
-		return hear_raft(node, peer, frame);
+		return hear_beat(node, peer, frame);
 	case WIRE_FORWARD:
 		return propose_received(node, peer, frame, body);
 	case WIRE_NACK:

@@ -194,6 +194,8 @@ int image_announced(struct node *node, struct peer *peer,
 	}
 	if (in->written)
 		return 0;
+	if (repair_waits(node))
+		return -EAGAIN;
 	if (in->active && in->snapshot.index == snapshot.index &&
 	    in->snapshot.term == snapshot.term &&
 	    in->image.chunks == image.chunks) {

@@ -245,11 +245,16 @@ bool peer_queue(struct node *node, struct peer *peer,
 static void add_state(const struct node *node, struct out_frame *frame)
 {
 	struct wire_state state = {.index = node->sample_index};
+	struct raft_status raft;
 
 	state.hash[0] = node->sample_hash.low;
 	state.hash[1] = node->sample_hash.high;
 	frame->head.body_size = sizeof(state);
 	memcpy(frame->body, &state, sizeof(state));
+	if (frame->head.type != RAFT_MSG_HEARTBEAT)
+		return;
+	raft_status(node->raft, &raft);
+	frame->head.log_index = raft.last_index;
 }
 
 static void send_message(struct node *node, const struct raft_message *message)

@@ -381,6 +381,10 @@ struct node {
 	uint64_t read_round_ns; /* when it was asked */
 	bool read_round_due;
 
+	bool damaged; /* the log is not whole */
+	struct wal_damage damage;
+	struct raft_hard_state damaged_hard; /* as it was found */
+
 	bool cut_due; /* a cut is proposed and not yet applied */
 	bool snapshotting; /* an image is being written */
 	bool image_done;
@@ -540,6 +544,22 @@ void member_apply_end(struct node *node, const struct raft_entry *entry);
 /* ---- node_hear.c: what came on a lane ---- */
 
 void hear_stuck(struct node *node);
+
+/* ---- node_repair.c: a log that is not whole ---- */
+
+/* Completes the hard state that Raft is born with. */
+void repair_hard(const struct wal *wal, struct raft_hard_state *hard,
+		 uint64_t member);
+
+/* After replay: 0, or WAL_EDAMAGED when nobody has what is missing. */
+int repair_begin(struct node *node) __attribute__((warn_unused_result));
+void repair_turn(struct node *node);
+
+/* A heartbeat that Raft took. */
+void repair_hear(struct node *node, const struct wire_frame *beat);
+
+/* The log takes nothing yet, but soon will. */
+bool repair_waits(const struct node *node);
 
 /* ---- node_image.c: images to and from members ---- */
 

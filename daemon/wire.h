@@ -52,7 +52,8 @@
  *   APPEND          `count` stamped entries, back to back, each as it lies in
  *                   the log; they carry their own checksums, body_crc is 0
  *   HEARTBEAT, HEARTBEAT_REPLY
- *                   struct wire_state: what the store's hash was, where
+ *                   struct wire_state: what the store's hash was, where;
+ *                   log_index of a HEARTBEAT is the end of its sender's log
  *   SNAPSHOT        struct wire_image, then the head of the snapshot;
  *                   log_index and log_term are its index and term
  *   FORWARD         one sealed entry, without index and term; body_crc covers

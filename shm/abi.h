@@ -331,6 +331,7 @@ struct cv_bye {
 enum cv_alarm {
 	CV_ALARM_NOSPACE = 1, /* the disk is full: puts are refused */
 	CV_ALARM_CORRUPT = 2,
+	CV_ALARM_DAMAGED = 4, /* part of the log is missing, and will come */
 };
 
 /* The status page: written by the daemon, read-only for all. */

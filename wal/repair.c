@@ -297,6 +297,7 @@ bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage)
 	ret_damage->first = wal->durable_index + 1;
 	ret_damage->last = meta->damaged_last;
 	ret_damage->term = meta->damaged_term;
+	ret_damage->noted = !wal->damage.found;
 	if (wal->damage.found) {
 		ret_damage->last = wal->damage.last;
 		ret_damage->term = wal->damage.term;

@@ -338,6 +338,7 @@ struct wal_damage {
 	uint64_t first;
 	uint64_t last;
 	uint64_t term;
+	bool noted; /* wal_repair() is done: the log goes on */
 };
 
 bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage);
