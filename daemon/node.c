@@ -225,18 +225,21 @@ static int reap(struct node *node)
 
 /*
  * Who cannot write cannot acknowledge: it leaves leading to those who can,
- * for as long as a write is outstanding too long.
+ * for as long as a write is outstanding too long. So does who has not the
+ * state that the others have.
  */
-static void watch_disk(struct node *node)
+static void watch_fitness(struct node *node)
 {
 	uint64_t patience = node->options.disk_patience_ns;
 	bool sick = node->writing && node->now_ns - node->append_ns > patience;
+	bool unfit = sick || hash_is_quarantined(node);
 	int code;
 
-	if (sick != node->disk_sick)
-		raft_restrain(node->raft, sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
+	if (unfit != node->unfit)
+		raft_restrain(node->raft, unfit ? RAFT_NO_CAMPAIGN : RAFT_FREE);
 	node->disk_sick = sick;
-	if (!sick || !node_leads(node))
+	node->unfit = unfit;
+	if (!unfit || !node_leads(node))
 		return;
 	code = raft_hand_over(node->raft);
 	(void)code; /* to nobody, if nobody is there: then at the next tick */
@@ -254,7 +257,8 @@ static void tick(struct node *node)
 		if (node->drain != DRAIN_DEAF)
 			raft_tick(node->raft);
 		wal_tick(node->wal);
-		watch_disk(node);
+		hash_tick(node);
+		watch_fitness(node);
 		node->tick_due_ns += tick_ns;
 	}
 }

@@ -192,7 +192,7 @@ int image_announced(struct node *node, struct peer *peer,
 			       ? -EBADMSG
 			       : 0;
 	}
-	if (in->written)
+	if (in->written || hash_is_quarantined(node))
 		return 0;
 	if (repair_waits(node))
 		return -EAGAIN;

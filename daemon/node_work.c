@@ -87,7 +87,8 @@ void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
 	struct snapshot_head head;
 
 	node->cut_due = false;
-	if (node->snapshotting || node->draining || node->incoming.active)
+	if (node->snapshotting || node->draining || node->incoming.active ||
+	    hash_is_quarantined(node))
 		return;
 	fill_head(node, entry, &head);
 	if (wal_snapshot_begin(node->wal, entry->index, entry->term, &head,

@@ -58,6 +58,7 @@ static const struct shape shapes[] = {
 	[WIRE_NACK] = {.known = true},
 	[WIRE_IMAGE_ASK] = {.known = true},
 	[WIRE_IMAGE_CHUNK] = {true, true, true, 1, WIRE_CHUNK_MAX, 1},
+	[WIRE_STATE] = {true, false, false, STATE_SIZE, STATE_SIZE, 0},
 };
 
 enum {

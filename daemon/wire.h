@@ -65,6 +65,10 @@
  *   IMAGE_CHUNK     that chunk; count is 1 in the last one. Without body and
  *                   with WIRE_REJECT: there is no such snapshot any more
  *
+ *   STATE           struct wire_state, to a member that has another hash there,
+ *                   or may tell who is right; round is 1 where an answer is
+ *                   wanted, with the receiver's own at that index
+ *
  * body_crc covers the whole body where nothing else is said.
  */
 #ifndef DAEMON_WIRE_H
@@ -98,6 +102,7 @@ enum wire_type {
 	WIRE_NACK = 33,
 	WIRE_IMAGE_ASK = 34,
 	WIRE_IMAGE_CHUNK = 35,
+	WIRE_STATE = 36,
 };
 
 enum wire_flags {
