@@ -101,6 +101,7 @@ static int check_content(const void *bytes, size_t room,
 int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 {
 	struct entry_header header;
+	int result;
 
 	assert(bytes && ret_header);
 	if (room < ENTRY_HEADER_SIZE)
@@ -108,7 +109,7 @@ int entry_check(const void *bytes, size_t room, struct entry_header *ret_header)
 	memcpy(&header, bytes, sizeof(header));
 	if (header.header_crc != header_crc(&header))
 		return -EBADMSG;
-	int result = check_content(bytes, room, &header);
+	result = check_content(bytes, room, &header);
 	if (result == 0)
 		*ret_header = header;
 	return result;
@@ -118,6 +119,7 @@ int entry_check_sealed(const void *bytes, size_t room,
 		       struct entry_header *ret_header)
 {
 	struct entry_header header;
+	int result;
 
 	assert(bytes && ret_header);
 	if (room < ENTRY_HEADER_SIZE)
@@ -125,7 +127,7 @@ int entry_check_sealed(const void *bytes, size_t room,
 	memcpy(&header, bytes, sizeof(header));
 	if (header.header_crc != 0 || header.index != 0 || header.term != 0)
 		return -EBADMSG;
-	int result = check_content(bytes, room, &header);
+	result = check_content(bytes, room, &header);
 	if (result == 0)
 		*ret_header = header;
 	return result;

@@ -401,7 +401,8 @@ void raft_offer_snapshot(struct raft *raft,
  * its log's commit: it takes the log's place, and comes with the next ready.
  * As a SNAPSHOT message, but from no leader in particular: the shell received
  * it over some time, in which leadership may have changed. RAFT_EINVALID: not
- * behind what is committed, not possible, or this member leads.
+ * behind what is committed, in the log already (which is then committed up to
+ * there), not possible, or this member leads.
  */
 int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
 	__attribute__((warn_unused_result));

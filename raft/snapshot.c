@@ -86,6 +86,11 @@ int raft_install(struct raft *raft, const struct raft_snapshot *snapshot)
 	    snapshot->term > raft->term || snapshot->conf.voter_count == 0 ||
 	    !raft_conf_is_valid(&snapshot->conf))
 		return RAFT_EINVALID;
+	/* What follows it may be committed by this member's word. */
+	if (raft_log_matches(&raft->log, snapshot->index, snapshot->term)) {
+		raft_log_commit_to(&raft->log, snapshot->index);
+		return RAFT_EINVALID;
+	}
 	restore(raft, snapshot);
 	if (raft->role == RAFT_FOLLOWER && raft->leader != 0) {
 		reply.type = RAFT_MSG_APPEND_REPLY;

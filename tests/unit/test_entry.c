@@ -157,6 +157,35 @@ START_TEST(stamping_keeps_the_payload_checksum)
 }
 END_TEST
 
+/* Whose stamp it is has to be the receiver's. */
+START_TEST(what_is_stamped_in_part_does_not_pass_for_sealed)
+{
+	static const struct entry_header stamps[] = {
+		{.index = 1},
+		{.term = 1},
+		{.header_crc = 1},
+	};
+
+	for (size_t i = 0; i < sizeof(stamps) / sizeof(stamps[0]); i++) {
+		uint8_t bytes[sizeof(golden)];
+		struct entry_header header = {.size = sizeof(payload) - 1,
+					      .kind = ENTRY_NORMAL};
+
+		memcpy(bytes, &header, sizeof(header));
+		memcpy(bytes + ENTRY_HEADER_SIZE, payload, header.size);
+		entry_seal(bytes);
+		memcpy(&header, bytes, sizeof(header));
+		header.index = stamps[i].index;
+		header.term = stamps[i].term;
+		header.header_crc = stamps[i].header_crc;
+		memcpy(bytes, &header, sizeof(header));
+		ck_assert_int_eq(
+			entry_check_sealed(bytes, sizeof(bytes), &header),
+			-EBADMSG);
+	}
+}
+END_TEST
+
 START_TEST(what_is_sealed_alone_is_not_stamped)
 {
 	uint8_t bytes[sizeof(golden)];
@@ -166,6 +195,7 @@ START_TEST(what_is_sealed_alone_is_not_stamped)
 	memcpy(bytes, &header, sizeof(header));
 	memcpy(bytes + ENTRY_HEADER_SIZE, payload, header.size);
 	entry_seal(bytes);
+	memset(&header, 0, sizeof(header));
 	ck_assert_int_eq(entry_check_sealed(bytes, sizeof(bytes), &header), 0);
 	ck_assert_uint_eq(header.size, sizeof(payload) - 1);
 	ck_assert_int_eq(entry_check(bytes, sizeof(bytes), &header), -EBADMSG);
@@ -207,6 +237,7 @@ int main(void)
 	tcase_add_test(all, impossible_fields_are_refused);
 	tcase_add_test(all, stamping_keeps_the_payload_checksum);
 	tcase_add_test(all, what_is_sealed_alone_is_not_stamped);
+	tcase_add_test(all, what_is_stamped_in_part_does_not_pass_for_sealed);
 	tcase_add_test(all, sizes_round_up_to_eight);
 	suite_add_tcase(suite, all);
 	runner = srunner_create(suite);

@@ -46,6 +46,13 @@ START_TEST(nothing_is_read_beyond_the_room)
 	ck_assert_int_eq(mprotect(memory + page, page, PROT_NONE), 0);
 	memcpy(entry, &header, sizeof(header));
 	entry_seal(entry);
+	for (size_t room = 0; room < sizeof(entry); room++) {
+		uint8_t *at = memory + page - room;
+
+		memcpy(at, entry, room);
+		ck_assert_int_eq(entry_check_sealed(at, room, &header),
+				 -EBADMSG);
+	}
 	entry_stamp(entry, 1, 1);
 	for (size_t room = 0; room < sizeof(entry); room++) {
 		uint8_t *at = memory + page - room;
