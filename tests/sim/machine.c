@@ -193,6 +193,7 @@ static int turn(struct machine *machine, bool sweep)
 			     sweep);
 	machine->view.in_turn = false;
 	look(machine);
+	machine_mended(machine);
 	if (code < 0)
 		return code;
 	disk_flush(machine->disk);
@@ -424,6 +425,7 @@ void machine_install(uint32_t number, const struct machine_member *member)
 	medium_clear(number);
 	machine->member = *member;
 	machine->refusals = 0;
+	machine->damaged = false;
 	machine->view.away = false;
 	machine->view.member = member->id;
 	sim_trace("machine %: member % lives here", number, member->id);
@@ -450,6 +452,7 @@ void machines_clear(void)
 		reset(machine);
 		machine->stamp = 0;
 		machine->frozen_until = 0;
+		machine->damaged = false;
 		machine->shown = sim.now;
 		machine->set_at = sim.now;
 		machine->drift = 0;

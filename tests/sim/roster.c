@@ -288,6 +288,10 @@ void roster_heal(void)
 			roster_event(i, view->member);
 			continue;
 		}
+		/* What could not be read for once may be read now. */
+		if (view->node != NULL && folder_rotten(i) == 0 &&
+		    (view->status->alarms & CV_ALARM_DAMAGED) != 0)
+			machine_crash(i, false);
 		if (!view->away || folder_rotten(i) == 0 ||
 		    sim_below(SIM_CRASH, 2) != 0)
 			continue;
