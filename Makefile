@@ -77,7 +77,7 @@ SHELL_ALL = $(filter-out $(NODE),$(wildcard daemon/*.c))
 SHELL_MAIN := $(call has_main,$(SHELL_ALL))
 SHELL_REST = $(filter-out $(SHELL_MAIN),$(SHELL_ALL))
 CTL = $(wildcard shm/conclavectl*.c)
-BENCH = $(wildcard bench/*.c)
+BENCHES = $(wildcard bench/*.c)
 DEMO = $(wildcard tests/demo/*.c)
 SUPPORT = $(wildcard tests/support/*.c)
 SCRIPTS = $(wildcard tests/scripts/*.c)
@@ -97,11 +97,11 @@ WRAP_MALLOC = -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
 INTEGRATION = $(wildcard tests/integration/test_*.c)
 INTEGRATION_SUPPORT = $(wildcard tests/integration/support*.c)
 FUZZERS = $(wildcard tests/fuzz/fuzz_*.c)
-SOURCES = $(PURE) $(DISK) $(SHELL_ALL) $(CTL) $(BENCH) $(DEMO) $(SUPPORT) \
+SOURCES = $(PURE) $(DISK) $(SHELL_ALL) $(CTL) $(BENCHES) $(DEMO) $(SUPPORT) \
 	$(SIM) $(SCRIPTS) $(EXPLORE) $(UNIT) $(UNIT_SUPPORT) $(INTEGRATION) $(INTEGRATION_SUPPORT)
 
 CTL_MAIN := $(call has_main,$(CTL))
-BENCH_MAIN := $(call has_main,$(BENCH))
+BENCH_MAIN := $(call has_main,$(BENCHES))
 SIM_MAIN := $(call has_main,$(SIM))
 DEMO_MAIN := $(call has_main,$(DEMO))
 SCRIPTS_MAIN := $(call has_main,$(SCRIPTS))
@@ -189,12 +189,14 @@ $(call home,$(1))/conclaved: $$(call objects,$(1),$(SHELL_MAIN)) \
 	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
 		-luring -lssl -lcrypto -ljemalloc -lpthread
 
-$(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) build/$(1)/sources
+$(call home,$(1))/conclavectl: $$(call objects,$(1),$(CTL)) \
+		$$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
-	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) -lpthread
+	$$(Q)$$($(1).link) -o $$@ $$(filter %.o,$$^) $$($(1).group) \
+		-luring -lpthread
 
-$(call home,$(1))/bench: $$(call objects,$(1),$(BENCH) $(SUPPORT)) \
+$(call home,$(1))/bench: $$(call objects,$(1),$(BENCHES) $(SUPPORT)) \
 		$$($(1).archives)
 	@mkdir -p $$(@D)
 	$$(call say,LINK,$$@)
@@ -350,10 +352,12 @@ format:
 coverage: coverage-units
 	@GCOV='$(GCOV)' tests/run --built coverage
 
-## bench: measure, against the floor of this machine
+# Names of measurements, or alone, core, cluster for all of a kind.
+BENCH =
+## bench: measure, against the floor of this machine: BENCH=cluster
 .PHONY: bench
 bench: build/bench build/conclaved build/conclavectl
-	build/bench
+	build/bench $(BENCH)
 
 ## explore: random histories of Raft cores: SEED= STEPS= EXPLORE_SEEDS= TRACE=
 .PHONY: explore

@@ -14,10 +14,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,8 +27,8 @@
 enum {
 	LINE_WORDS = 8,
 	FILE_SIZE = 64 << 20,
-	CHUNK = 1 << 20,
-	BLOCK = 4096,
+	CHUNK = FLOOR_WRITE_MAX,
+	BLOCK = FLOOR_BLOCK,
 };
 
 static void pong(uint64_t *words, uint64_t count)
@@ -70,6 +72,7 @@ int floor_pingpong(uint64_t count, double *ret_p50_ns)
 	if (code)
 		goto out_free;
 	if (child == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		pong(words, count);
 		_exit(0);
 	}
@@ -82,13 +85,6 @@ out_free:
 	free(samples);
 	return code;
 }
-
-struct floor_file {
-	int fd;
-	uint64_t offset;
-	uint8_t *buffer;
-	char path[BENCH_PATH_MAX];
-};
 
 static int zero_fill(struct floor_file *file)
 {
@@ -104,18 +100,19 @@ static int zero_fill(struct floor_file *file)
 int floor_file_open(struct floor_file **ret_file, const char *folder)
 {
 	struct floor_file *file = calloc(1, sizeof(*file));
+	char path[BENCH_PATH_MAX];
 	int code;
 
 	if (!file)
 		return -ENOMEM;
-	(void)snprintf(file->path, sizeof(file->path), "%s/floor", folder);
+	(void)snprintf(path, sizeof(path), "%s/floor-XXXXXX", folder);
 	file->buffer = aligned_alloc(BLOCK, CHUNK);
-	file->fd =
-		open(file->path, O_RDWR | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+	file->fd = mkostemp(path, O_DIRECT | O_CLOEXEC);
 	if (!file->buffer || file->fd < 0) {
 		code = file->buffer ? -errno : -ENOMEM;
 		goto out_free;
 	}
+	(void)unlink(path); /* else it stays behind, and harms nobody */
 	memset(file->buffer, 0, CHUNK);
 	code = zero_fill(file);
 	if (code)
@@ -125,7 +122,6 @@ int floor_file_open(struct floor_file **ret_file, const char *folder)
 	return 0;
 out_close:
 	(void)close(file->fd);
-	(void)unlink(file->path);
 out_free:
 	free(file->buffer);
 	free(file);
@@ -135,20 +131,24 @@ out_free:
 void floor_file_close(struct floor_file *file)
 {
 	(void)close(file->fd);
-	(void)unlink(file->path);
 	free(file->buffer);
 	free(file);
 }
 
-static int write_once(struct floor_file *file, uint32_t size)
+uint64_t floor_file_next(struct floor_file *file, uint32_t size)
+{
+	uint64_t offset = file->offset + size > FILE_SIZE ? 0 : file->offset;
+
+	file->offset = offset + size;
+	return offset;
+}
+
+int floor_file_write_once(struct floor_file *file, uint32_t size)
 {
 	struct iovec part = {.iov_base = file->buffer, .iov_len = size};
-	ssize_t done;
+	uint64_t offset = floor_file_next(file, size);
+	ssize_t done = pwritev2(file->fd, &part, 1, (off_t)offset, RWF_DSYNC);
 
-	if (file->offset + size > FILE_SIZE)
-		file->offset = 0;
-	done = pwritev2(file->fd, &part, 1, (off_t)file->offset, RWF_DSYNC);
-	file->offset += size;
 	if (done == (ssize_t)size)
 		return 0;
 	return done < 0 ? -errno : -EIO;
@@ -165,7 +165,7 @@ int floor_file_write(struct floor_file *file, uint32_t size, uint64_t count,
 		return -ENOMEM;
 	for (i = 0; i < count && !code; i++) {
 		start = bench_now_ns();
-		code = write_once(file, size);
+		code = floor_file_write_once(file, size);
 		samples[i] = (double)(bench_now_ns() - start);
 	}
 	if (!code)

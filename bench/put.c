@@ -21,10 +21,7 @@
 enum {
 	KEYS = 100000,
 	VALUE_SIZE = 256,
-	SLOTS = 4096,
-	BLOCK = 4096,
 	BIG_WRITE = 256 << 10,
-	PUT_BYTES = 400, /* a put of this kind in the log, all overhead in */
 	PINGS = 20000,
 	PUTS = 300,
 	TRIAL_PUTS = 100,
@@ -47,7 +44,7 @@ static int open_client(struct bench *bench, uint32_t slots,
 	return conclave_open(ret_client, &options);
 }
 
-static uint64_t scaled(const struct bench *bench, uint64_t count)
+uint64_t bench_scaled(const struct bench *bench, uint64_t count)
 {
 	return count * bench->scale_percent / 100 + 1;
 }
@@ -75,7 +72,7 @@ static int ping_round(struct conclave *client, uint64_t count, double *ret_p50)
 int bench_roundtrip(struct bench *bench, struct bench_figure *ret_figure)
 {
 	struct bench_round rounds[BENCH_ROUNDS];
-	uint64_t count = scaled(bench, PINGS);
+	uint64_t count = bench_scaled(bench, PINGS);
 	struct conclave *client;
 	uint32_t i;
 	int code = open_client(bench, 0, &client);
@@ -99,7 +96,7 @@ static void fill_key(uint64_t number, uint8_t key[8])
 	memcpy(key, &number, 8);
 }
 
-static int put_round(struct conclave *client, uint64_t count, double *ret_p50)
+int bench_puts(struct conclave *client, uint64_t count, double *ret_p50_us)
 {
 	double *samples = malloc(count * sizeof(*samples));
 	uint8_t key[8], value[VALUE_SIZE] = {1};
@@ -115,7 +112,7 @@ static int put_round(struct conclave *client, uint64_t count, double *ret_p50)
 				    sizeof(value), NULL);
 		samples[i] = (double)(bench_now_ns() - start);
 	}
-	*ret_p50 = bench_quantile(samples, count, 0.5) / 1000;
+	*ret_p50_us = bench_quantile(samples, count, 0.5) / 1000;
 	free(samples);
 	return code;
 }
@@ -134,7 +131,7 @@ static int quiet_cpu(struct conclave *client, uint32_t *ret_cpu)
 
 	for (cpu = 0; cpu < count && !code; cpu++) {
 		bench_stay_on(cpu);
-		code = put_round(client, TRIAL_PUTS, &p50);
+		code = bench_puts(client, TRIAL_PUTS, &p50);
 		if (cpu == 0 || p50 < best) {
 			best = p50;
 			*ret_cpu = cpu;
@@ -147,17 +144,18 @@ static int put_rounds(struct bench *bench, struct floor_file *file,
 		      struct conclave *client, struct bench_figure *figure)
 {
 	struct bench_round rounds[BENCH_ROUNDS];
-	uint64_t count = scaled(bench, PUTS);
+	uint64_t count = bench_scaled(bench, PUTS);
 	uint32_t i, cpu = 0;
 	int code = quiet_cpu(client, &cpu);
 
 	bench_stay_on(cpu);
 
 	for (i = 0; i < BENCH_ROUNDS && !code; i++) {
-		code = floor_file_write(file, BLOCK, count, &rounds[i].floor);
+		code = floor_file_write(file, FLOOR_BLOCK, count,
+					&rounds[i].floor);
 		rounds[i].floor /= 1000;
 		if (!code)
-			code = put_round(client, count, &rounds[i].value);
+			code = bench_puts(client, count, &rounds[i].value);
 	}
 	bench_roam();
 	figure->unit = "us";
@@ -219,19 +217,25 @@ static int collect(struct conclave *client, uint64_t *done, bool wait)
 	return code;
 }
 
+/* No key comes twice among KEYS numbers in a row. */
+static uint64_t scattered(uint64_t number)
+{
+	return number * 2654435761u % KEYS;
+}
+
 static int submit_put(struct conclave *client, struct conclave_req *req,
 		      uint64_t number)
 {
 	static uint8_t value[VALUE_SIZE];
 	uint8_t key[8];
 
-	fill_key(number * 2654435761u % KEYS, key);
+	fill_key(scattered(number), key);
 	memcpy(value, &number, sizeof(number));
 	conclave_prep_put(req, key, sizeof(key), value, sizeof(value));
 	return conclave_submit(client, req);
 }
 
-static int pipeline(struct conclave *client, uint64_t count, double *ret_rate)
+int bench_pipeline(struct conclave *client, uint64_t count, double *ret_rate)
 {
 	uint64_t sent = 0, done = 0, start = bench_now_ns();
 	struct conclave_req *req = NULL;
@@ -246,7 +250,7 @@ static int pipeline(struct conclave *client, uint64_t count, double *ret_rate)
 			req = code ? req : NULL;
 		}
 		if (code == -EAGAIN || (!req && !code && sent == count) ||
-		    (!code && !req && sent - done >= SLOTS))
+		    (!code && !req && sent - done >= BENCH_SLOTS))
 			code = collect(client, &done, true);
 		else if (!code && sent % 64 == 0)
 			code = collect(client, &done, false);
@@ -255,21 +259,41 @@ static int pipeline(struct conclave *client, uint64_t count, double *ret_rate)
 	return code;
 }
 
+int bench_check_pipeline(struct conclave *client, uint64_t count, uint64_t last)
+{
+	uint8_t key[8], value[VALUE_SIZE];
+	struct conclave_kv kv;
+	uint64_t number;
+	int code = 0;
+
+	for (number = count > last ? count - last : 0; number < count && !code;
+	     number++) {
+		fill_key(scattered(number), key);
+		code = conclave_get(client, key, sizeof(key), value,
+				    sizeof(value), &kv);
+		if (!code && (kv.value_size != sizeof(value) ||
+			      memcmp(value, &number, sizeof(number)) != 0))
+			code = -EBADMSG;
+	}
+	return code;
+}
+
 static int throughput_rounds(struct bench *bench, struct floor_file *file,
 			     struct conclave *client,
 			     struct bench_figure *figure)
 {
 	struct bench_round rounds[BENCH_ROUNDS];
-	uint64_t count = scaled(bench, 400000);
+	uint64_t count = bench_scaled(bench, 400000);
 	double rate, p50;
 	uint32_t i;
-	int code = pipeline(client, count, &rate);
+	int code = bench_pipeline(client, count, &rate);
 
 	for (i = 0; i < BENCH_ROUNDS && !code; i++) {
 		code = floor_file_write(file, BIG_WRITE, 40, &p50);
-		rounds[i].floor = BIG_WRITE / (double)PUT_BYTES * 1e9 / p50;
+		rounds[i].floor =
+			BIG_WRITE / (double)BENCH_PUT_BYTES * 1e9 / p50;
 		if (!code)
-			code = pipeline(client, count, &rounds[i].value);
+			code = bench_pipeline(client, count, &rounds[i].value);
 	}
 	figure->unit = "/s";
 	figure->floor_name = "bare 256 KiB durable writes, as puts/s";
@@ -282,5 +306,5 @@ static int throughput_rounds(struct bench *bench, struct floor_file *file,
 
 int bench_put_throughput(struct bench *bench, struct bench_figure *ret_figure)
 {
-	return with_both(bench, SLOTS, ret_figure, throughput_rounds);
+	return with_both(bench, BENCH_SLOTS, ret_figure, throughput_rounds);
 }

@@ -9,9 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
+#include "daemon/cluster.h"
 #include "daemon/recover.h"
 #include "wal/disk_engine.h"
 
@@ -21,17 +19,6 @@ enum {
 	RECORD_BUFFERS = WAL_BUFFERS_MAX,
 	SPARES_MIN = 2,
 	OTHER_WATCHES = 8, /* listener, signals, disk */
-};
-
-/* What bootstrap proposes; afterwards the replicated settings stand. */
-static const struct store_settings bootstrap = {
-	.quota_bytes = 2ull << 30,
-	.retention_ms = 300000,
-	.session_expiry_ms = 600000,
-	.tombstone_ms = 600000,
-	.sessions_max = 65536,
-	.store_address_bytes = 32ull << 30,
-	.lease_reads = 0,
 };
 
 /* Says what failed with -errno; the caller adds nothing. */
@@ -76,14 +63,6 @@ static int open_engine(struct member *member)
 
 /* ---- log and node ---- */
 
-static void cluster_id(const char *name, uint8_t ret_id[16])
-{
-	XXH128_canonical_t id;
-
-	XXH128_canonicalFromHash(&id, XXH3_128bits(name, strlen(name)));
-	memcpy(ret_id, id.digest, sizeof(id.digest));
-}
-
 static int open_log(struct member *member)
 {
 	const struct config *config = member->config;
@@ -120,9 +99,9 @@ static int open_log(struct member *member)
 static int open_store(struct member *member)
 {
 	struct memory *memory = &member->spare.memories[0];
-	int result =
-		memory_open(memory, "conclave-store",
-			    bootstrap.store_address_bytes, MEMORY_READ_ONLY);
+	int result = memory_open(memory, "conclave-store",
+				 cluster_settings.store_address_bytes,
+				 MEMORY_READ_ONLY);
 
 	if (result < 0)
 		return member_fail(
@@ -130,7 +109,8 @@ static int open_store(struct member *member)
 			"32 GiB of addresses (not of memory) are needed; "
 			"raise the limit of virtual memory");
 	result = store_init(&member->store, memory->base,
-			    bootstrap.store_address_bytes, &bootstrap);
+			    cluster_settings.store_address_bytes,
+			    &cluster_settings);
 	if (result < 0)
 		return member_fail(member, "the store cannot be made", result,
 				   "give it more memory");
@@ -151,6 +131,8 @@ static void node_options(const struct member *member, uint64_t seed,
 		.batch_size = NODE_BATCH_SIZE,
 		.uncommitted_max = UNCOMMITTED_MAX,
 		.status = (struct cv_status *)member->status_page.base,
+		.folder = member->folder,
+		.name = config->cluster,
 	};
 
 	cluster_id(config->cluster, options.cluster);
@@ -169,6 +151,10 @@ static int open_node(struct member *member)
 	int result = member_random(member, &seed);
 	if (result != MEMBER_STOPPED)
 		return result;
+	/* Who asks for images has another working folder. */
+	if (!realpath(member->config->data, member->folder))
+		return member_fail(member, "the data folder has no path",
+				   -errno, "choose another with --data");
 	node_options(member, seed, &options);
 	result = memory_reserve(&memory, node_memory_size(&options));
 	if (result < 0)
@@ -198,8 +184,8 @@ static int open_replica(struct member *member)
 	if (result == MEMBER_STOPPED)
 		result = open_store(member);
 	if (result == MEMBER_STOPPED)
-		result = member_open_spare(member,
-					   bootstrap.store_address_bytes);
+		result = member_open_spare(
+			member, cluster_settings.store_address_bytes);
 	if (result == MEMBER_STOPPED)
 		result = open_node(member);
 	return result;

@@ -9,6 +9,8 @@
 #ifndef DAEMON_MEMBER_H
 #define DAEMON_MEMBER_H
 
+#include <limits.h>
+
 #include "daemon/config.h"
 #include "daemon/loop.h"
 #include "daemon/memory.h"
@@ -25,6 +27,7 @@ enum member_exit {
 
 struct member {
 	const struct config *config; /* lent */
+	char folder[PATH_MAX]; /* of its data, from the root */
 	struct log *log; /* lent */
 	struct engine *engine;
 	struct disk *disk;

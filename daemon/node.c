@@ -29,6 +29,7 @@ static void raft_shape(const struct node_options *options,
 		.pre_vote = true,
 		.check_quorum = true,
 		.step_down_on_removal = true,
+		.askers_count = true,
 		.entries_max = options->entries_max,
 		.messages_max = 1024,
 		.reads_max = 64,
@@ -138,7 +139,7 @@ static bool was_always_alone(const struct node *node)
 	       store_members(node->store, &members) <= 1;
 }
 
-/* Numbers of batches are never used again in another life. */
+/* Numbers of batches and of reads are never used again in another life. */
 static uint64_t mix(uint64_t z)
 {
 	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -170,6 +171,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->store = store;
 	node->status = options->status;
 	node->read_round = 1;
+	node->read_base = mix(options->incarnation);
 	node->spare = options->spare_base;
 	node->batch_base = mix(options->incarnation);
 	at = lay_out(node, at);
@@ -307,6 +309,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	if (node->failed || reap(node))
 		return NODE_EFAILED;
 	tick(node);
+	image_turn(node);
 	repair_turn(node);
 	record_make_room(node);
 	peer_turn(node);
@@ -314,7 +317,6 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	intake_drain(node, sweep);
 	decide_turn(node);
 	apply_committed(node);
-	image_turn(node);
 	reply_reads(node);
 	work_background(node);
 	reply_flush(node);
@@ -344,8 +346,10 @@ void node_awake(struct node *node)
 uint64_t node_next_ns(const struct node *node)
 {
 	uint64_t wal_ns = wal_next_ns(node->wal);
+	uint64_t peer_ns = peer_next_ns(node);
+	uint64_t next_ns = wal_ns < peer_ns ? wal_ns : peer_ns;
 
-	return wal_ns < node->tick_due_ns ? wal_ns : node->tick_due_ns;
+	return next_ns < node->tick_due_ns ? next_ns : node->tick_due_ns;
 }
 
 static void fill_event(const struct node *node, const struct handle *handle,

@@ -32,6 +32,7 @@ enum node_limits {
 	NODE_MEMBERS_MAX = 32, /* with those that leave or only listen */
 	NODE_ADDRESS_MAX = 128, /* host:port, with its NUL */
 	NODE_PARTS_MAX = 64, /* pieces of one gather */
+	NODE_PLACE_MAX = CV_PLACE_MAX,
 };
 
 enum node_error {
@@ -80,6 +81,10 @@ struct node_options {
 	void *spare_base;
 	uint64_t spare_size;
 	struct cv_status *status; /* the status page, zeroed; written here */
+	/* What is told of the image's place to who asks, see CV_IMAGE; lent,
+	 * shorter than NODE_PLACE_MAX both. NULL: nothing. */
+	const char *folder;
+	const char *name; /* of the cluster */
 };
 
 /* A piece of what is to be sent. */

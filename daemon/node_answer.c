@@ -1,7 +1,7 @@
 /*
  * What is asked about the cluster and needs neither the log nor a quorum: who
- * the members are as far as this one knows, what its store is, and that
- * leadership should move.
+ * the members are as far as this one knows, what its store is, where the image
+ * of it is, and that leadership should move.
  */
 #include "daemon/node_state.h"
 
@@ -44,6 +44,36 @@ static void tell_state(const struct node *node, const struct handle *handle,
 	state.hash[0] = hash.low;
 	state.hash[1] = hash.high;
 	memcpy(room_of(handle, head), &state, sizeof(state));
+}
+
+static void tell_image(struct node *node, const struct handle *handle,
+		       const struct cv_request *head, struct cv_slot *slot)
+{
+	const char *folder = node->options.folder ? node->options.folder : "";
+	const char *name = node->options.name ? node->options.name : "";
+	size_t folder_size = strnlen(folder, NODE_PLACE_MAX - 1);
+	size_t name_size = strnlen(name, NODE_PLACE_MAX - 1);
+	uint8_t *at = room_of(handle, head);
+	const void *snapshot_head;
+	uint64_t chunks;
+	uint32_t size;
+	struct cv_image image = {
+		.applied = node->applied,
+		.folder_size = (uint32_t)folder_size,
+		.name_size = (uint32_t)name_size,
+	};
+
+	slot->reply_size = (uint32_t)(sizeof(image) + folder_size + name_size);
+	if (head->reply_size < slot->reply_size) {
+		slot->status = CONCLAVE_ETOOSMALL;
+		return;
+	}
+	image.index = wal_snapshot_newest(node->wal, &image.term, &chunks,
+					  &snapshot_head, &size);
+	work_want_image(node, head->argument);
+	memcpy(at, &image, sizeof(image));
+	memcpy(at + sizeof(image), folder, folder_size);
+	memcpy(at + sizeof(image) + folder_size, name, name_size);
 }
 
 static uint32_t flags_of(struct node *node, const struct node_member *member)
@@ -127,6 +157,9 @@ bool answer_control(struct node *node, struct handle *handle,
 		break;
 	case CV_STATE:
 		tell_state(node, handle, head, &slot);
+		break;
+	case CV_IMAGE:
+		tell_image(node, handle, head, &slot);
 		break;
 	default:
 		return false;

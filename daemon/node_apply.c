@@ -33,7 +33,8 @@ static void finish(struct node *node, const struct raft_entry *entry)
 	memcpy(&header, entry->data, sizeof(header));
 	if (header.origin == node->options.member) {
 		batch = batch_find(node, header.batch);
-		if (batch && batch->kind == entry->kind) {
+		if (batch && batch->kind == entry->kind &&
+		    doubt_stands(node, batch, header.copy)) {
 			answer(node, batch, entry);
 			batch_done(node, batch);
 		}
@@ -66,6 +67,7 @@ void apply_committed(struct node *node)
 		if (node->applying)
 			continue;
 		node->applied = entry->index;
+		node->applied_term = entry->term;
 		finish(node, entry);
 	}
 	if (node->applied == before)

@@ -265,6 +265,7 @@ void batch_done(struct node *node, struct batch *batch)
 	if (batch->kind == ENTRY_CONF_V2 && !batch->count)
 		node->telling = false;
 	node->pending_size -= entry_size(batch->size);
+	doubt_forget(node, batch);
 	wal_buffer_release(node->wal, batch->buffer);
 	batch->buffer = NULL;
 	batch->entry = NULL;

@@ -10,14 +10,19 @@ static void confirm_reads(struct node *node, const struct raft_ready *ready)
 	uint32_t i, k;
 
 	for (i = 0; i < ready->read_count; i++) {
-		if (ready->reads[i].context >= node->read_round_open)
+		uint64_t round = ready->reads[i].context - node->read_base;
+
+		/* Asked in an earlier life: it says nothing about now. */
+		if (round >= node->read_round)
+			continue;
+		if (round >= node->read_round_open)
 			node->read_round_open = 0;
 		for (k = 0; k < node->read_count; k++) {
 			struct node_read *read =
 				&node->reads[node->read_list[k]];
 
 			if (!read->linearizable || read->confirmed ||
-			    read->round > ready->reads[i].context)
+			    read->round > round)
 				continue;
 			read->confirmed = true;
 			read->index = ready->reads[i].index;
@@ -39,7 +44,7 @@ static void ask_reads(struct node *node)
 	if (!node->read_round_due || node->read_round_open ||
 	    !node_may_propose(node))
 		return;
-	if (raft_read_index(node->raft, node->read_round))
+	if (raft_read_index(node->raft, node->read_base + node->read_round))
 		return;
 	node->read_round_open = node->read_round++;
 	node->read_round_ns = node->now_ns;

@@ -53,8 +53,7 @@ static int hear_frame(struct node *node, struct peer *peer,
 	case WIRE_FORWARD:
 		return propose_received(node, peer, frame, body);
 	case WIRE_NACK:
-		propose_nacked(node, frame->round,
-			       (int32_t)(uint32_t)frame->reject_hint);
+		propose_nacked(node, frame);
 		return 0;
 	case WIRE_IMAGE_ASK:
 		image_asked(node, peer, frame);

@@ -309,7 +309,10 @@ int image_chunk(struct node *node, struct peer *peer,
 	return 0;
 }
 
-/* The log has named it: Raft may know. */
+/*
+ * The log has named it: Raft may know, before anything else is appended, or
+ * entries that the image covers would come behind it.
+ */
 static void install_when_named(struct node *node)
 {
 	struct incoming *in = &node->incoming;
@@ -382,11 +385,13 @@ void image_install(struct node *node, const struct raft_snapshot *snapshot)
 	node->store = in->store;
 	node->spare = NULL;
 	node->applied = snapshot->index;
+	node->applied_term = snapshot->term;
 	node->apply_last = snapshot->index;
 	node->supplied = snapshot->index;
 	node->compacted_to = snapshot->index;
 	node->applying = false;
 	record_drop_all(node);
+	doubt_skip(node);
 	memset(in, 0, offsetof(struct incoming, head));
 	peer_follow_conf(node);
 	node->work++;

@@ -41,6 +41,7 @@ static void lane_reset(struct node *node, struct lane *lane)
 	lane->heard = 0;
 	lane->head = 0;
 	lane->tail = 0;
+	lane->wait_ns = 0;
 	lane->sending_count = 0;
 	lane->spill_used = 0;
 	lane->spill_sent = 0;
@@ -63,6 +64,8 @@ static void forget(struct node *node, struct peer *peer)
 	peer->unreachable = false;
 	peer->leaving = false;
 	peer->heard_ns = 0;
+	peer->forwarded = 0;
+	peer->told = 0;
 	peer->id = 0;
 }
 
@@ -228,6 +231,15 @@ static uint32_t queued(const struct lane *lane)
 	return lane->tail - lane->head;
 }
 
+/* A frame that waits, and what is said again behind it. */
+static void replace(const struct out_frame *frame, struct lane *lane)
+{
+	if (lane->wait_ns && frame->head.type == RAFT_MSG_APPEND)
+		lane->tail--;
+	else
+		lane->wait_ns = 0;
+}
+
 bool peer_queue(struct node *node, struct peer *peer,
 		const struct out_frame *frame)
 {
@@ -237,6 +249,11 @@ bool peer_queue(struct node *node, struct peer *peer,
 
 	if (!lane->up || queued(lane) == LANE_FRAMES)
 		return false;
+	replace(frame, lane);
+	if (!frame->may_wait)
+		lane->wait_ns = 0;
+	else if (!queued(lane) && !lane->wait_ns)
+		lane->wait_ns = node->now_ns + COMMIT_WAIT_NS;
 	lane->frames[lane->tail++ % LANE_FRAMES] = *frame;
 	node->work++;
 	return true;
@@ -257,6 +274,41 @@ static void add_state(struct node *node, struct out_frame *frame)
 	frame->head.log_index = raft.last_index;
 }
 
+uint64_t peer_next_ns(const struct node *node)
+{
+	uint64_t next_ns = UINT64_MAX;
+	uint32_t i;
+
+	for (i = 0; i < node->options.peers_max; i++) {
+		uint64_t wait_ns = node->peers[i].lanes[NODE_BULK].wait_ns;
+
+		if (wait_ns && wait_ns < next_ns)
+			next_ns = wait_ns;
+	}
+	return next_ns;
+}
+
+/*
+ * That more is committed is said with the next entries, which under load
+ * follow at once. Who forwarded some of it is waiting for that.
+ */
+static bool may_wait(const struct peer *peer,
+		     const struct raft_message *message)
+{
+	return message->type == RAFT_MSG_APPEND && !message->entry_count &&
+	       peer->forwarded <= peer->told;
+}
+
+/* A message that does not wait. */
+static void note_message(struct peer *peer, const struct raft_message *message)
+{
+	if (message->type == RAFT_MSG_APPEND)
+		peer->told = message->commit;
+	/* Its readers wait until what they are told of is applied. */
+	if (message->type == RAFT_MSG_READ_INDEX_REPLY)
+		peer->lanes[NODE_BULK].wait_ns = 0;
+}
+
 static void send_message(struct node *node, const struct raft_message *message)
 {
 	struct peer *peer = peer_find(node, message->to);
@@ -269,6 +321,9 @@ static void send_message(struct node *node, const struct raft_message *message)
 		return;
 	}
 	wire_from_message(message, &frame.head);
+	frame.may_wait = may_wait(peer, message);
+	if (!frame.may_wait)
+		note_message(peer, message);
 	if (message->type == RAFT_MSG_HEARTBEAT ||
 	    message->type == RAFT_MSG_HEARTBEAT_REPLY)
 		add_state(node, &frame);

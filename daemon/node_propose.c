@@ -10,8 +10,7 @@
  * when leadership changes: a batch that was proposed and is not applied is
  * proposed again, to whoever leads, under the identity of its requests; the
  * store gives each effect once. A refusal is told to a client only when no
- * copy of the batch is left that could commit: `copies` counts those that
- * were handed on and not refused.
+ * copy of the batch is left that could commit: see node_doubt.c.
  */
 #include "daemon/node_state.h"
 
@@ -69,13 +68,15 @@ static void retry_later(struct node *node, uint64_t position)
 		node->retry_ns = node->now_ns + RETRY_NS;
 }
 
-static void nack(struct node *node, uint64_t origin, uint64_t number,
-		 int32_t status)
+static void nack(struct node *node, const struct sealed *sealed, int32_t status)
 {
-	struct peer *peer = peer_find(node, origin);
+	struct peer *peer = peer_find(node, sealed->origin);
 	struct out_frame frame = {
 		.head = {.type = WIRE_NACK,
-			 .round = number,
+			 .term = node->term,
+			 .log_index = node->supplied,
+			 .round = sealed->number,
+			 .first_index = sealed->copy,
 			 .reject_hint = (uint32_t)status},
 	};
 
@@ -92,16 +93,24 @@ static void drop(struct node *node, const struct sealed *sealed, int32_t status)
 	struct batch *batch;
 
 	if (!sealed->own) {
-		nack(node, sealed->origin, sealed->number, status);
+		nack(node, sealed, status);
 		return;
 	}
 	batch = node_batch(node, sealed->position);
 	if (batch->done)
 		return;
-	if (!batch->copies)
-		batch_refuse(node, batch, status);
+	if (!batch->copies || is_final(status))
+		doubt_refuse(node, batch, status, node->supplied, node->term);
 	else
 		retry_later(node, sealed->position);
+}
+
+/* Its bytes are those in the record that are not proposed yet. */
+static bool lies_in_record(const struct node *node, const struct sealed *sealed,
+			   const struct batch *batch)
+{
+	return !batch->done &&
+	       batch->entry == node->buffer->payload + sealed->offset;
 }
 
 /* What was sealed and never proposed moves out of the record; or is refused. */
@@ -111,7 +120,7 @@ static void rescue(struct node *node, const struct sealed *sealed)
 	uint32_t size = entry_size(sealed->size);
 	uint8_t *to;
 
-	if (batch->done || batch->buffer != node->buffer)
+	if (!lies_in_record(node, sealed, batch))
 		return;
 	if (!node->outbound && wal_buffers_free(node->wal) > BUFFERS_KEPT)
 		node->outbound = record_open_large(node, size);
@@ -133,7 +142,7 @@ static void rescue(struct node *node, const struct sealed *sealed)
 static void put_off(struct node *node, const struct sealed *sealed)
 {
 	if (!sealed->own) {
-		nack(node, sealed->origin, sealed->number, CONCLAVE_ELOGFULL);
+		nack(node, sealed, CONCLAVE_ELOGFULL);
 		return;
 	}
 	rescue(node, sealed);
@@ -143,19 +152,22 @@ static void put_off(struct node *node, const struct sealed *sealed)
 
 /* Its bytes are those of the record from now on. */
 static void adopt(struct node *node, const struct sealed *sealed,
-		  const uint8_t *entry)
+		  uint8_t *entry, uint64_t term)
 {
 	struct batch *batch = node_batch(node, sealed->position);
+	struct peer *peer =
+		sealed->own ? NULL : peer_find(node, sealed->origin);
 
+	if (peer)
+		peer->forwarded = node->supplied;
 	if (!sealed->own || batch->done)
 		return;
 	wal_buffer_hold(node->wal, node->buffer);
 	wal_buffer_release(node->wal, batch->buffer);
 	batch->buffer = node->buffer;
 	batch->entry = entry;
-	batch->copies++;
-	node->status->batches++;
-	node->status->proposals += batch->count;
+	doubt_hand_on(node, batch, term);
+	doubt_number(entry, batch->copies);
 }
 
 /* The bytes of an entry that Raft made itself. */
@@ -212,16 +224,17 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 		return;
 	if (to != from)
 		memmove(to, from, entry_size(sealed->size));
+	adopt(node, sealed, to, term);
 	raft_lend(node->raft, index, to);
 	entry_stamp(to, index, term);
 	*used += entry_size(sealed->size);
 	node->supplied = index;
-	adopt(node, sealed, to);
 }
 
 /*
  * Raft would refuse beyond its limits, and while leadership moves; what waits
- * in the buffer fills it, and then the rings are left undrained.
+ * in the buffer fills it, and then the rings are left undrained. What was
+ * sealed for one leadership is not for the next.
  */
 static bool raft_takes_all(const struct node *node)
 {
@@ -230,7 +243,8 @@ static bool raft_takes_all(const struct node *node)
 	uint32_t i;
 
 	raft_status(node->raft, &raft);
-	if (raft.transferee)
+	if (raft.role != RAFT_LEADER || raft.term != node->term ||
+	    raft.transferee)
 		return false;
 	for (i = 0; i < node->sealed_count; i++)
 		size += node->sealed[i].size;
@@ -302,9 +316,9 @@ static uint8_t *make_gap(struct node *node)
 		struct sealed *sealed = &node->sealed[i];
 		struct batch *batch = node_batch(node, sealed->position);
 
-		sealed->offset += entry_size(0);
-		if (sealed->own && !batch->done && batch->buffer == buffer)
+		if (sealed->own && lies_in_record(node, sealed, batch))
 			batch->entry += entry_size(0);
+		sealed->offset += entry_size(0);
 	}
 	return buffer->payload + at;
 }
@@ -337,14 +351,22 @@ int propose_received(struct node *node, struct peer *origin,
 		     const struct wire_frame *frame, const uint8_t *body)
 {
 	struct entry_header header;
+	struct sealed sealed;
 	uint32_t size = frame->body_size;
 
 	memcpy(&header, body, sizeof(header));
+	sealed = (struct sealed){
+		.size = header.size,
+		.kind = header.kind,
+		.origin = origin->id,
+		.number = header.batch,
+		.copy = header.copy,
+	};
 	if (header.origin != origin->id || !may_forward(header.kind) ||
 	    entry_size(header.size) != size)
 		return -EBADMSG;
-	if (!node_leads(node)) {
-		nack(node, origin->id, header.batch, CONCLAVE_ENOLEADER);
+	if (!node_leads(node) || frame->term != node->term) {
+		nack(node, &sealed, CONCLAVE_ENOLEADER);
 		return 0;
 	}
 	batch_seal_open(node);
@@ -354,13 +376,8 @@ int propose_received(struct node *node, struct peer *origin,
 		    node->options.entries_max ||
 	    !record_room(node, size, false))
 		return -EAGAIN;
-	node->sealed[node->sealed_count++] = (struct sealed){
-		.offset = node->buffer->used,
-		.size = header.size,
-		.kind = header.kind,
-		.origin = origin->id,
-		.number = header.batch,
-	};
+	sealed.offset = node->buffer->used;
+	node->sealed[node->sealed_count++] = sealed;
 	memcpy(node->buffer->payload + node->buffer->used, body, size);
 	node->buffer->used += size;
 	node->work++;
@@ -373,7 +390,7 @@ void propose_forward(struct node *node)
 {
 	struct peer *peer = peer_find(node, node->leader);
 	struct out_frame frame = {
-		.head = {.type = WIRE_FORWARD},
+		.head = {.type = WIRE_FORWARD, .term = node->term},
 		.kind = OUT_BATCH,
 	};
 
@@ -387,27 +404,27 @@ void propose_forward(struct node *node)
 		if (batch->done)
 			continue;
 		frame.position = node->batch_next;
+		frame.head.round = batch->copies + 1;
 		if (!peer_queue(node, peer, &frame))
 			return;
-		batch->copies++;
-		node->status->batches++;
-		node->status->proposals += batch->count;
+		doubt_hand_on(node, batch, node->term);
 		node->work++;
 	}
 }
 
-void propose_nacked(struct node *node, uint64_t number, int32_t status)
+void propose_nacked(struct node *node, const struct wire_frame *frame)
 {
-	struct batch *batch = batch_find(node, number);
+	struct batch *batch = batch_find(node, frame->round);
+	int32_t status = (int32_t)(uint32_t)frame->reject_hint;
 
-	if (!batch)
+	/* Of an older copy: what becomes of the newest is still to come. */
+	if (!batch || frame->first_index != batch->copies)
 		return;
-	if (batch->copies)
-		batch->copies--;
-	if (!batch->copies && is_final(status))
-		batch_refuse(node, batch, status);
+	if (is_final(status))
+		doubt_refuse(node, batch, status, frame->log_index,
+			     frame->term);
 	else
-		retry_later(node, number - node->batch_base);
+		retry_later(node, frame->round - node->batch_base);
 }
 
 /* ---- changes of leadership ---- */
@@ -452,8 +469,7 @@ void propose_step_down(struct node *node)
 		if (sealed->own)
 			rescue(node, sealed);
 		else
-			nack(node, sealed->origin, sealed->number,
-			     CONCLAVE_ENOLEADER);
+			nack(node, sealed, CONCLAVE_ENOLEADER);
 	}
 	if (node->sealed_count)
 		node->buffer->used = node->sealed[0].offset;
@@ -490,6 +506,7 @@ void propose_retry(struct node *node)
 		if (node->batch_retry < node->batch_next)
 			node->batch_next = node->batch_retry;
 	}
+	doubt_turn(node);
 	if (node->batch_head == node->batch_next)
 		node->progress_ns = node->now_ns;
 	if (is_stalled(node))

@@ -201,8 +201,10 @@ void record_truncated(struct node *node, uint64_t first)
 void record_drop_all(struct node *node)
 {
 	record_truncated(node, 0);
+	/* Batches of a leadership that is over may still lie in it. */
 	if (node->buffer)
-		node->buffer->used = 0;
+		wal_buffer_release(node->wal, node->buffer);
+	node->buffer = NULL;
 }
 
 /* ---- when buffers are scarce ---- */

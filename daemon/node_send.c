@@ -166,13 +166,15 @@ static int build_batch(struct node *node, struct peer *peer,
 	struct lane *lane = &peer->lanes[NODE_BULK];
 
 	/* Answered meanwhile, or its leader leads no more. */
-	if (!batch || peer->id != node->leader)
+	if (!batch || peer->id != node->leader ||
+	    frame->head.term != node->term)
 		return BUILD_DROP;
 	/* A former leader may have stamped it: the next one does it anew. */
 	memcpy(&sending->entry, batch->entry, ENTRY_HEADER_SIZE);
 	sending->entry.header_crc = 0;
 	sending->entry.index = 0;
 	sending->entry.term = 0;
+	sending->entry.copy = (uint32_t)frame->head.round;
 	sending->head.body_size = entry_size(batch->size);
 	sending->head.body_crc = wire_body_crc(WIRE_FORWARD, &sending->entry,
 					       sending->head.body_size);
@@ -329,6 +331,9 @@ uint32_t node_gather(struct node *node, uint64_t member, enum node_lane id,
 	if (!lane || !lane->up)
 		return 0;
 	lane->sending_count = 0;
+	if (lane->wait_ns > node->now_ns && !lane->spill_used)
+		return 0;
+	lane->wait_ns = 0;
 	cursor = (struct cursor){.at = lane->head};
 	if (lane->spill_used)
 		lane->parts[count++] =

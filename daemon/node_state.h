@@ -54,6 +54,7 @@ enum node_state_limits {
 	READ_BUDGET = 2000,
 	COMPACT_BUDGET = 500,
 	IMAGE_BUDGET = 1000,
+	COMMIT_WAIT_NS = 200000, /* for entries that tell it, too */
 };
 
 /* A proposal that was taken and is not answered. */
@@ -79,7 +80,12 @@ struct batch {
 	uint32_t count;
 	int handle; /* of a resume, else -1 */
 	uint32_t handle_generation;
-	uint32_t copies; /* in logs or on the way, that may still commit */
+	uint32_t copies; /* handed on so far; the newest has this number */
+	uint64_t copy_term; /* in which that one was */
+	int32_t refused; /* the newest copy was, for good; 0: no */
+	uint64_t refused_index; /* where the log of who refused it ended, */
+	uint64_t refused_term; /* and the term in which it led */
+	bool skipped; /* an image may have brought a copy */
 	bool done; /* answered, or nobody waits for it any more */
 };
 
@@ -91,7 +97,8 @@ struct sealed {
 	bool own;
 	uint64_t position; /* own: of its batch */
 	uint64_t origin; /* else: who forwarded it, */
-	uint64_t number; /* and its number there */
+	uint64_t number; /* its number there, */
+	uint32_t copy; /* and which copy it is */
 };
 
 /* The batch that takes requests now. */
@@ -122,6 +129,7 @@ enum out_kind {
 struct out_frame {
 	struct wire_frame head; /* without sequence and checksums */
 	uint8_t kind; /* enum out_kind */
+	bool may_wait; /* it only tells that more is committed */
 	int ticket; /* CHUNK: of wal_fetch_chunk() */
 	uint64_t position; /* BATCH */
 	uint64_t next; /* ENTRIES: first index that is not sent yet, */
@@ -150,6 +158,7 @@ struct lane {
 	uint32_t head;
 	uint32_t tail;
 	struct out_frame *frames; /* ring of LANE_FRAMES */
+	uint64_t wait_ns; /* until then its one frame may wait; 0: none may */
 	struct sending sending[GATHER_FRAMES];
 	struct node_part parts[NODE_PARTS_MAX];
 	uint32_t sending_count;
@@ -174,6 +183,8 @@ struct peer {
 	uint64_t leave_ns;
 	uint64_t heard_ns; /* its last frame; 0: none */
 	struct hash_sample said; /* of its state, last */
+	uint64_t forwarded; /* last index of a batch of its making, */
+	uint64_t told; /* and how far it was told at once what is committed */
 	struct lane lanes[NODE_LANES];
 	int fetch; /* entries being read for it, or -1 */
 	uint64_t fetch_index; /* what was asked for */
@@ -349,6 +360,7 @@ struct node {
 	uint64_t retry_ns; /* when */
 	uint64_t progress_ns; /* when a batch was done last */
 	uint64_t pending_size; /* bytes of batches that are not done */
+	uint32_t refusals; /* batches whose refusal is not definite yet */
 
 	struct peer *peers; /* options.peers_max */
 	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
@@ -367,6 +379,7 @@ struct node {
 
 	uint64_t apply_last;
 	uint64_t applied;
+	uint64_t applied_term; /* of that entry */
 	bool applying;
 
 	struct handle *handles;
@@ -384,6 +397,7 @@ struct node {
 	uint32_t read_free_count;
 	uint16_t read_list[NODE_READS_MAX]; /* in order of arrival */
 	uint32_t read_count;
+	uint64_t read_base; /* members know round n as this + n */
 	uint64_t read_round; /* readers of now join this one */
 	uint64_t read_round_open; /* asked, and not confirmed; 0: none */
 	uint64_t read_round_ns; /* when it was asked */
@@ -406,6 +420,9 @@ struct node {
 	uint64_t compacted_to;
 	uint64_t cut_last; /* where a cut was proposed last, about */
 	uint64_t cut_ns; /* when the window may ask for the next */
+	uint64_t image_wanted; /* somebody asked for an image with this index;
+				  0: nobody does */
+	uint64_t image_wanted_ns; /* when the next one may begin for that */
 
 	struct sample samples[SAMPLES_MAX];
 	uint32_t sample_count;
@@ -477,7 +494,34 @@ int propose_received(struct node *node, struct peer *origin,
 	__attribute__((warn_unused_result));
 
 /* A batch of this member was not appended by the member that it went to. */
-void propose_nacked(struct node *node, uint64_t number, int32_t status);
+void propose_nacked(struct node *node, const struct wire_frame *frame);
+
+/* ---- node_doubt.c: copies of a batch, and when a refusal is definite ---- */
+
+/* Another copy is on its way, to the member that leads `term`. */
+void doubt_hand_on(struct node *node, struct batch *batch, uint64_t term);
+
+/* The header of an entry says which copy it is. */
+void doubt_number(uint8_t *entry, uint32_t copy);
+
+/*
+ * The newest copy, or a batch that was never handed on, was refused for good
+ * by who led `term`, with a log that ended at `index`: told to who asked when
+ * no other copy can commit any more.
+ */
+void doubt_refuse(struct node *node, struct batch *batch, int32_t status,
+		  uint64_t index, uint64_t term);
+void doubt_turn(struct node *node);
+
+/* Whether what this copy, just applied, came to stands for ever. */
+bool doubt_stands(const struct node *node, const struct batch *batch,
+		  uint32_t copy);
+
+/* What an image brought was not applied here entry by entry. */
+void doubt_skip(struct node *node);
+
+/* The batch is done. */
+void doubt_forget(struct node *node, struct batch *batch);
 
 /* ---- node_decide.c: what Raft decided ---- */
 
@@ -516,6 +560,9 @@ struct peer *peer_find(struct node *node, uint64_t id);
 void peer_follow_conf(struct node *node);
 bool peer_queue(struct node *node, struct peer *peer,
 		const struct out_frame *frame);
+
+/* When a frame that may wait must go; UINT64_MAX: none waits. */
+uint64_t peer_next_ns(const struct node *node);
 void peer_send_messages(struct node *node, const struct raft_ready *ready);
 void peer_turn(struct node *node);
 
@@ -621,6 +668,8 @@ void work_background(struct node *node);
 
 /* Ends a snapshot that is being written, and what it pins in the store. */
 void work_give_up_image(struct node *node);
+/* Somebody wants an image in which entry `index` is applied. */
+void work_want_image(struct node *node, uint64_t index);
 /* What the head of a snapshot says; -EBADMSG when it contradicts itself. */
 int work_read_head(const struct node *node, const void *head, uint32_t size,
 		   struct raft_snapshot *ret_snapshot,

@@ -2,21 +2,8 @@
  * What goes on beside proposals, in slices: snapshots that a log entry cuts,
  * retention, physical compaction; and, before the first turn, recovery from a
  * snapshot and the log.
- *
- * The head of a snapshot, which the log keeps beside the store's image:
- *
- *   0  u32  magic       SNAPSHOT_MAGIC
- *   4  u32  format      1
- *   8  u8[16] cluster
- *  24  u64  index       of the entry that cut it
- *  32  u64  term
- *  40  u64  revision
- *  48  u64  hash low, 56 high: of the store at index
- *  64  u64  store_address_bytes
- *  72  u8   voters, 73 learners, 74 outgoing, 75 learners next: counts
- *  76  u8   auto leave, 77 reserved (3)
- *  80  u64[4][16] ids: voters, learners, outgoing, learners next
  */
+#include "daemon/node_head.h"
 #include "daemon/node_state.h"
 
 #include <assert.h>
@@ -24,79 +11,39 @@
 #include <string.h>
 
 enum {
-	SNAPSHOT_MAGIC = 0x50534e43, /* "CNSP" */
-	SNAPSHOT_FORMAT = 1,
 	REPLAY_BUDGET = 1 << 20,
 	RETENTION_STEPS = 60,
 	CUT_PAUSE_MS = 1000, /* to the next try to make room in the window */
 	MS = 1000000,
 };
 
-struct snapshot_head {
-	uint32_t magic;
-	uint32_t format;
-	uint8_t cluster[16];
-	uint64_t index;
-	uint64_t term;
-	uint64_t revision;
-	uint64_t hash[2];
-	uint64_t address_bytes;
-	uint8_t counts[4];
-	uint8_t auto_leave;
-	uint8_t reserved[3];
-	uint64_t ids[4][RAFT_MEMBERS_MAX];
-};
-
-_Static_assert(sizeof(struct snapshot_head) == 80 + 4 * 16 * 8, "head");
-_Static_assert(offsetof(struct snapshot_head, counts) == 72, "head");
-_Static_assert(sizeof(struct snapshot_head) <= WAL_HEAD_MAX, "head");
-
 /* ---- snapshots ---- */
 
-static void fill_head(struct node *node, const struct raft_entry *entry,
-		      struct snapshot_head *head)
+/* Begins an image of the store as it is, after the entry (index, term). */
+static void begin_image(struct node *node, uint64_t index, uint64_t term)
 {
+	struct raft_snapshot snapshot = {.index = index, .term = term};
 	struct raft_status raft;
-	struct store_hash hash;
+	struct node_head head;
 
+	assert(!node->snapshotting && store_applied(node->store) == index);
 	raft_status(node->raft, &raft);
-	store_hash(node->store, &hash);
-	*head = (struct snapshot_head){
-		.magic = SNAPSHOT_MAGIC,
-		.format = SNAPSHOT_FORMAT,
-		.index = entry->index,
-		.term = entry->term,
-		.revision = store_revision(node->store),
-		.hash = {hash.low, hash.high},
-		.address_bytes =
-			store_settings(node->store)->store_address_bytes,
-		.counts = {raft.conf.voter_count, raft.conf.learner_count,
-			   raft.conf.outgoing_count,
-			   raft.conf.learner_next_count},
-		.auto_leave = raft.conf.auto_leave,
-	};
-	memcpy(head->cluster, node->options.cluster, 16);
-	memcpy(head->ids[0], raft.conf.voters, sizeof(head->ids[0]));
-	memcpy(head->ids[1], raft.conf.learners, sizeof(head->ids[1]));
-	memcpy(head->ids[2], raft.conf.outgoing, sizeof(head->ids[2]));
-	memcpy(head->ids[3], raft.conf.learners_next, sizeof(head->ids[3]));
-}
-
-void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
-{
-	struct snapshot_head head;
-
-	node->cut_due = false;
-	if (node->snapshotting || node->draining || node->incoming.active ||
-	    hash_is_quarantined(node))
-		return;
-	fill_head(node, entry, &head);
-	if (wal_snapshot_begin(node->wal, entry->index, entry->term, &head,
-			       sizeof(head)))
+	snapshot.conf = raft.conf;
+	node_head_fill(node->store, node->options.cluster, &snapshot, &head);
+	if (wal_snapshot_begin(node->wal, index, term, &head, sizeof(head)))
 		return;
 	store_image_begin(node->store);
 	node->snapshotting = true;
 	node->image_done = false;
+}
+
+void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
+{
+	node->cut_due = false;
+	if (node->snapshotting || node->draining || node->incoming.active ||
+	    hash_is_quarantined(node))
+		return;
+	begin_image(node, entry->index, entry->term);
 }
 
 void work_give_up_image(struct node *node)
@@ -138,6 +85,40 @@ static void write_image(struct node *node)
 	store_image_end(node->store);
 	wal_snapshot_end(node->wal);
 	node->snapshotting = false;
+}
+
+/*
+ * An image that was asked for is cut where this member stands: a backup is
+ * nothing that the others have to write too. The entry there is committed, and
+ * images of one index are the same bytes whoever cuts them and why.
+ */
+static void cut_when_wanted(struct node *node)
+{
+	const struct raft_entry *entry;
+
+	if (!node->image_wanted || node->draining || node->applying ||
+	    node->snapshotting || node->incoming.active ||
+	    hash_is_quarantined(node) || wal_snapshot_active(node->wal) ||
+	    node->now_ns < node->image_wanted_ns)
+		return;
+	if (wal_snapshot_index(node->wal) >= node->image_wanted) {
+		node->image_wanted = 0;
+		return;
+	}
+	if (node->applied < node->image_wanted)
+		return;
+	entry = raft_entry_at(node->raft, node->applied);
+	assert(entry && entry->index == node->applied);
+	begin_image(node, entry->index, entry->term);
+	node->image_wanted_ns = node->now_ns + CUT_PAUSE_MS * MS;
+	if (node->snapshotting)
+		node->image_wanted = 0;
+}
+
+void work_want_image(struct node *node, uint64_t index)
+{
+	if (index > node->image_wanted && index > wal_snapshot_index(node->wal))
+		node->image_wanted = index;
 }
 
 /* Many small entries fill Raft's window before their bytes are many. */
@@ -266,6 +247,7 @@ void work_background(struct node *node)
 	write_image(node);
 	compact_log(node);
 	cut_when_due(node);
+	cut_when_wanted(node);
 	member_tell_addresses(node);
 	keep_retention(node);
 	keep_size(node);
@@ -275,40 +257,18 @@ void work_background(struct node *node)
 
 /* ---- recovery ---- */
 
-static void unpack_conf(const struct snapshot_head *head,
-			struct raft_conf_state *conf)
-{
-	memcpy(conf->voters, head->ids[0], sizeof(conf->voters));
-	memcpy(conf->learners, head->ids[1], sizeof(conf->learners));
-	memcpy(conf->outgoing, head->ids[2], sizeof(conf->outgoing));
-	memcpy(conf->learners_next, head->ids[3], sizeof(conf->learners_next));
-	conf->voter_count = head->counts[0];
-	conf->learner_count = head->counts[1];
-	conf->outgoing_count = head->counts[2];
-	conf->learner_next_count = head->counts[3];
-	conf->auto_leave = head->auto_leave;
-}
-
 int work_read_head(const struct node *node, const void *bytes, uint32_t size,
 		   struct raft_snapshot *ret_snapshot,
 		   struct store_hash *ret_hash)
 {
-	struct snapshot_head head;
-	uint32_t i;
+	struct node_head head;
+	int code = node_head_read(bytes, size, &head);
 
-	if (size != sizeof(head))
-		return -EBADMSG;
-	memcpy(&head, bytes, sizeof(head));
-	if (head.magic != SNAPSHOT_MAGIC || head.format != SNAPSHOT_FORMAT ||
-	    memcmp(head.cluster, node->options.cluster, 16) || !head.index)
-		return -EBADMSG;
-	for (i = 0; i < 4; i++)
-		if (head.counts[i] > RAFT_MEMBERS_MAX)
-			return -EBADMSG;
-	memset(ret_snapshot, 0, sizeof(*ret_snapshot));
-	ret_snapshot->index = head.index;
-	ret_snapshot->term = head.term;
-	unpack_conf(&head, &ret_snapshot->conf);
+	if (!code && memcmp(head.cluster, node->options.cluster, 16))
+		code = -EBADMSG;
+	if (code)
+		return code;
+	node_head_snapshot(&head, ret_snapshot);
 	ret_hash->low = head.hash[0];
 	ret_hash->high = head.hash[1];
 	return 0;
@@ -365,6 +325,7 @@ int work_load_snapshot(struct node *node, const struct wal_report *report,
 		return -EBADMSG;
 	*ret_snapshot = snapshot;
 	node->applied = snapshot.index;
+	node->applied_term = snapshot.term;
 	node->compacted_to = snapshot.index;
 	return 0;
 }
@@ -405,6 +366,7 @@ static void apply_now(struct node *node, const struct raft_entry *entry)
 	while (store_compact(node->store, REPLAY_BUDGET))
 		;
 	node->applied = entry->index;
+	node->applied_term = entry->term;
 }
 
 static int replay_one(struct node *node, struct raft_entry *entry,

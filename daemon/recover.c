@@ -6,10 +6,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "daemon/backup.h"
 #include "wal/disk_engine.h"
 
 enum {
@@ -19,10 +21,44 @@ enum {
 	FOLDER_MODE = 0750,
 };
 
+/*
+ * A restore that was interrupted leaves a folder beside this one's place. To
+ * begin an empty log now would be to begin without what was to be restored.
+ */
+static bool awaits_restore(const char *folder)
+{
+	char path[CONFIG_PATH_MAX + sizeof(BACKUP_PARTIAL) + 8];
+	size_t size = strlen(folder);
+
+	while (size > 1 && folder[size - 1] == '/')
+		size--;
+	(void)snprintf(path, sizeof(path), "%.*s/meta", (int)size, folder);
+	if (access(path, F_OK) == 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "%.*s" BACKUP_PARTIAL, (int)size,
+		       folder);
+	return access(path, F_OK) == 0;
+}
+
+static int refuse_unrestored(struct member *member)
+{
+	log_begin(member->log, LOG_ERROR,
+		  "a restore into the data folder was not finished");
+	log_text(member->log, "folder", member->config->data);
+	log_text(member->log, "next",
+		 "run conclavectl snapshot restore again, or remove the folder "
+		 "whose name ends in " BACKUP_PARTIAL);
+	log_end(member->log);
+	return MEMBER_DAMAGED;
+}
+
 int recover_folder(struct member *member)
 {
 	const char *folder = member->config->data;
 	const char *what = "cannot make the data folder";
+
+	if (awaits_restore(folder))
+		return refuse_unrestored(member);
 	int result = listen_make_folder(folder, FOLDER_MODE);
 
 	if (result == 0) {

@@ -57,9 +57,13 @@
  *   SNAPSHOT        struct wire_image, then the head of the snapshot;
  *                   log_index and log_term are its index and term
  *   FORWARD         one sealed entry, without index and term; body_crc covers
- *                   its header (the first 64 bytes), the payload has its own
- *   NACK            none: the batch `round` of the receiver was not appended;
- *                   reject_hint is the code, as the client is told it
+ *                   its header (the first 64 bytes), the payload has its own.
+ *                   `round` says which copy it is, `term` in which term alone
+ *                   it may be appended
+ *   NACK            none: copy `first_index` of the batch `round` of the
+ *                   receiver was not appended by the sender, who is in `term`
+ *                   and whose log ends at log_index; reject_hint is the code,
+ *                   as the client is told it
  *   IMAGE_ASK       none: chunk `first_index` of the snapshot at log_index,
  *                   log_term is wanted
  *   IMAGE_CHUNK     that chunk; count is 1 in the last one. Without body and

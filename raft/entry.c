@@ -41,7 +41,6 @@ void entry_seal(void *entry)
 	header.term = 0;
 	header.format = ENTRY_FORMAT;
 	header.reserved0 = 0;
-	header.reserved1 = 0;
 	memset(payload + header.size, 0,
 	       entry_size(header.size) - ENTRY_HEADER_SIZE - header.size);
 	memcpy(entry, &header, sizeof(header));
@@ -71,8 +70,7 @@ static bool header_fits(const struct entry_header *header, size_t room)
 		return false;
 	if (header->op_count != 0 && header->kind != ENTRY_NORMAL)
 		return false;
-	return header->format == ENTRY_FORMAT && header->reserved0 == 0 &&
-	       header->reserved1 == 0;
+	return header->format == ENTRY_FORMAT && header->reserved0 == 0;
 }
 
 static bool padding_is_zero(const uint8_t *payload, uint32_t size)

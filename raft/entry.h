@@ -23,7 +23,7 @@
  *  48  u8   kind          enum entry_kind
  *  49  u8   format        ENTRY_FORMAT
  *  50  u16  reserved      0
- *  52  u32  reserved      0
+ *  52  u32  copy          which copy of the batch this is, as its origin counts
  *  56  u64  batch         the origin's own number for this batch
  *
  * Invariant: one (index, term) is one sequence of bytes, on every member and
@@ -70,7 +70,7 @@ struct entry_header {
 	uint8_t kind;
 	uint8_t format;
 	uint16_t reserved0;
-	uint32_t reserved1;
+	uint32_t copy;
 	uint64_t batch;
 };
 
@@ -84,7 +84,7 @@ static inline uint32_t entry_size(uint32_t payload_size)
  * Origin: fills the header at `entry` but index, term and header_crc, takes
  * the checksum of the `size` bytes of payload that already follow it, and
  * zeroes the padding behind them. The caller has set kind, op_count, origin,
- * origin_term, batch and size.
+ * origin_term, copy, batch and size.
  */
 void entry_seal(void *entry);
 

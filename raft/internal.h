@@ -236,7 +236,6 @@ struct raft_progress *raft_find(struct raft *raft, uint64_t id);
 const struct raft_progress *raft_find_const(const struct raft *raft,
 					    uint64_t id);
 bool raft_is_voter(const struct raft *raft, uint64_t id);
-bool raft_is_single(const struct raft *raft);
 /* Makes `conf` the configuration in force; `fresh` ids start anew. */
 void raft_switch_conf(struct raft *raft, const struct raft_conf_state *conf,
 		      const struct raft_conf_fresh *fresh);

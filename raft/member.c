@@ -46,14 +46,6 @@ bool raft_is_voter(const struct raft *raft, uint64_t id)
 	       raft_conf_has(conf->outgoing, conf->outgoing_count, id);
 }
 
-bool raft_is_single(const struct raft *raft)
-{
-	const struct raft_conf_state *conf = &raft->conf;
-
-	return conf->voter_count == 1 && conf->outgoing_count == 0 &&
-	       conf->voters[0] == raft->options.id;
-}
-
 static bool is_tracked(const struct raft_conf_state *conf, uint64_t id)
 {
 	return raft_conf_has(conf->voters, conf->voter_count, id) ||

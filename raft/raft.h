@@ -167,9 +167,16 @@ struct raft_options {
 			      and who asks in an older term is told no term,
 			      nor a leader of one without pre_vote and
 			      check_quorum */
+	bool askers_count; /* beyond etcd: who forwards a read has thereby
+			      answered the leader, see read.c */
 	bool lease; /* publish a leader's lease; needs check_quorum */
 	uint8_t read_mode; /* enum raft_read_mode */
-	uint32_t entries_max; /* window of descriptors since the snapshot */
+	/*
+	 * Window of descriptors since the snapshot. Each election takes one,
+	 * so a shell keeps its clients away from the last part: a window that
+	 * is full of what no leader lived to commit ends all progress.
+	 */
+	uint32_t entries_max;
 	uint32_t messages_max; /* outbox */
 	uint32_t reads_max;
 	uint32_t inflight_max; /* appends in flight to one peer */

@@ -8,6 +8,13 @@
  * or doubled answer can never confirm a read that came after its round was
  * sent.
  *
+ * With askers_count, who forwards a read has answered already: when it asked
+ * it followed this leader, so in no newer term had it voted, and neither has
+ * the leader when it hears of that. Where the two are a majority, no newer
+ * leader was elected before the read was asked, and the read is answered at
+ * once. However late the question comes: it was sent behind every read that
+ * its context stands for.
+ *
  * Invariant: no read is answered before an entry of this term is committed
  * (only then does the leader know what is), not by a single voter either:
  * what it had committed before a restart may be ahead of what it recalls.
@@ -114,12 +121,36 @@ void raft_reads_start(struct raft *raft)
 	raft_reads_confirm(raft);
 }
 
+/* Whether this member and `other` are a majority of one half. */
+static bool are_majority(const struct raft *raft, const uint64_t *ids,
+			 uint8_t count, uint64_t other)
+{
+	unsigned int two = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		two += ids[i] == raft->options.id || ids[i] == other;
+	return two > count / 2u || count == 0;
+}
+
+/* Whether a read that `from` forwarded is confirmed by that alone. */
+static bool is_answered(const struct raft *raft, uint64_t from)
+{
+	const struct raft_conf_state *conf = &raft->conf;
+
+	if (!raft->options.askers_count || from == 0)
+		return false;
+	return are_majority(raft, conf->voters, conf->voter_count, from) &&
+	       are_majority(raft, conf->outgoing, conf->outgoing_count, from);
+}
+
 static int lead_read(struct raft *raft, uint64_t context, uint64_t from)
 {
 	struct raft_pending_read read = {.context = context, .from = from};
 
 	read.index = raft->log.commit;
-	if (knows_commit(raft) && raft->options.read_mode == RAFT_READ_LEASE)
+	if (knows_commit(raft) &&
+	    (raft->options.read_mode == RAFT_READ_LEASE ||
+	     is_answered(raft, from)))
 		return answer(raft, &read) ? 0 : RAFT_EFULL;
 	if (raft->waiting_count == raft->options.reads_max)
 		return RAFT_EFULL;
@@ -127,8 +158,7 @@ static int lead_read(struct raft *raft, uint64_t context, uint64_t from)
 		read.round = round_for_now(raft);
 	*waiting_at(raft, raft->waiting_count) = read;
 	raft->waiting_count++;
-	if (raft_is_single(raft))
-		raft_reads_confirm(raft);
+	raft_reads_confirm(raft); /* the only voter confirms itself */
 	return 0;
 }
 

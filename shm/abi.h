@@ -63,7 +63,7 @@ enum conclave_error {
 
 enum cv_limits {
 	CV_ABI_MAJOR = 1,
-	CV_ABI_MINOR = 1, /* 1: members, state */
+	CV_ABI_MINOR = 2, /* 1: members, state; 2: image */
 	CV_LINE = 64,
 	CV_PAGE = 4096,
 	CV_RECORD_ALIGN = 64,
@@ -85,6 +85,7 @@ enum cv_limits {
 	CV_MESSAGE_SIZE = 256,
 	CV_FD_COUNT = 5,
 	CV_HISTOGRAM_BUCKETS = 48,
+	CV_PLACE_MAX = 1024, /* a folder's path or a name, with a NUL */
 };
 
 #define CV_MAGIC_UP	0x31705576436e6f43ull /* "ConCvUp1" */
@@ -108,6 +109,8 @@ enum cv_type {
 		19, /* hand leadership to member `argument`: begun, not over */
 	CV_MEMBERS = 20, /* as known here: struct cv_member in the reply */
 	CV_STATE = 21, /* what the store is here: struct cv_state */
+	CV_IMAGE = 22, /* where the newest image is: struct cv_image; one that
+			  is older than index `argument` is made anew */
 };
 
 /* What a CV_MEMBER does with member `argument`. */
@@ -222,9 +225,26 @@ struct cv_state {
 	uint64_t hash[2]; /* low, high */
 };
 
+/* What a client sleeps for. */
+enum cv_waiting {
+	CV_WAITING_NOT = 0,
+	CV_WAITING_RESULT = 1,
+	CV_WAITING_ROOM = 2, /* in a ring, or a result */
+};
+
+/* The path of the folder in which the image lies, then the cluster's name,
+ * neither with a NUL, follow. */
+struct cv_image {
+	uint64_t index; /* of the last entry in it; 0: there is none */
+	uint64_t term;
+	uint64_t applied; /* what is applied now */
+	uint32_t folder_size;
+	uint32_t name_size;
+};
+
 /* Words of *up* that the client writes, besides claims and rings. */
 struct cv_up_words {
-	uint32_t waiting; /* the client sleeps, or is about to */
+	uint32_t waiting; /* enum cv_waiting: it sleeps, or is about to */
 	uint32_t armed; /* each change: ring the completion descriptor once */
 	uint32_t reserved[62];
 };
@@ -403,6 +423,7 @@ CV_STATIC_ASSERT(sizeof(struct cv_slot) == CV_LINE, "slot");
 CV_STATIC_ASSERT(sizeof(struct cv_record) == 40, "record");
 CV_STATIC_ASSERT(sizeof(struct cv_member) == 24, "member");
 CV_STATIC_ASSERT(sizeof(struct cv_state) == 32, "state");
+CV_STATIC_ASSERT(sizeof(struct cv_image) == 32, "image");
 CV_STATIC_ASSERT(sizeof(struct cv_up_words) == CV_WORDS_SIZE, "up words");
 CV_STATIC_ASSERT(sizeof(struct cv_down_words) == CV_WORDS_SIZE, "down words");
 CV_STATIC_ASSERT(offsetof(struct cv_down_words, proposal_head) == 64, "down");

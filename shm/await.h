@@ -66,9 +66,10 @@ static inline void cv_spin_learn(struct conclave *c, int paid, uint64_t took)
 
 /* Sleeps until something is posted, at most so long: 0, -ETIMEDOUT, -EINTR. */
 static inline int cv_doze(struct conclave *c, struct conclave_req *req,
-			  uint64_t ns)
+			  enum cv_waiting what, uint64_t ns)
 {
-	uint32_t value = cv_wake_announce_wait(c->up_words, c->down_words);
+	uint32_t value =
+		cv_wake_announce_wait(c->up_words, c->down_words, what);
 	int status = 0;
 
 	if (!cv_ready(c, req, 1))
@@ -80,7 +81,8 @@ static inline int cv_doze(struct conclave *c, struct conclave_req *req,
 
 /* One slice of waiting, and a look after the link: 0 or -EINTR. */
 static inline int cv_slice(struct conclave *c, struct conclave_req *req,
-			   uint64_t slice_ns, uint64_t until_ns)
+			   enum cv_waiting what, uint64_t slice_ns,
+			   uint64_t until_ns)
 {
 	uint64_t now = cv_env_now();
 	uint64_t left = until_ns > now ? until_ns - now : 0;
@@ -92,7 +94,7 @@ static inline int cv_slice(struct conclave *c, struct conclave_req *req,
 		conclave_flush(c); /* what it asked is to be heard */
 		return status;
 	}
-	status = cv_doze(c, req, left < slice_ns ? left : slice_ns);
+	status = cv_doze(c, req, what, left < slice_ns ? left : slice_ns);
 	if (cv_ready(c, req, 0))
 		return 0;
 	if (status == -ETIMEDOUT || c->session_over ||
@@ -123,7 +125,7 @@ static inline int cv_await(struct conclave *c, struct conclave_req *req,
 	}
 	start = cv_env_now();
 	for (;;) {
-		status = cv_slice(c, req, slice, until_ns);
+		status = cv_slice(c, req, CV_WAITING_RESULT, slice, until_ns);
 		slice = 2 * slice < most ? 2 * slice : most;
 		if (cv_ready(c, req, 0))
 			break;

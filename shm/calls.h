@@ -19,7 +19,8 @@ static inline struct conclave_req *cv_call_begin(struct conclave *c)
 		return req;
 	until = cv_after(cv_env_now(), c->timeout_ns);
 	while (req == NULL && cv_outstanding(c) && cv_env_now() < until) {
-		if (cv_slice(c, NULL, CV_ROOM_SLICE_NS, until) != 0 &&
+		if (cv_slice(c, NULL, CV_WAITING_RESULT, CV_ROOM_SLICE_NS,
+			     until) != 0 &&
 		    (c->flags & CONCLAVE_INTERRUPTIBLE) != 0)
 			break;
 		req = conclave_get_req(c);
@@ -38,7 +39,7 @@ static inline int cv_call_pause(struct conclave *c, uint64_t until_ns)
 {
 	int status;
 
-	status = cv_slice(c, NULL, CV_ROOM_SLICE_NS, until_ns);
+	status = cv_slice(c, NULL, CV_WAITING_ROOM, CV_ROOM_SLICE_NS, until_ns);
 	/* Results of other requests end that at once. */
 	if (status == 0 && c->lists[CV_LIST_READY].first != CV_NONE)
 		status = cv_env_sleep(CV_SPIN_MIN_NS);

@@ -183,6 +183,15 @@ CONCLAVE_DEF void conclave_members_end(struct conclave_members *members);
 CONCLAVE_DEF int conclave_state(struct conclave *c,
 				struct cv_state *ret_state) CV_MUST_USE;
 
+/*
+ * Where the newest image of the store lies on this host. If it was made before
+ * index `index` was applied another is begun; ask again until there is one. For
+ * backups: see conclavectl(1).
+ */
+CONCLAVE_DEF int
+conclave_find_image(struct conclave *c, uint64_t index,
+		    struct conclave_image *ret_image) CV_MUST_USE;
+
 /* ---- asynchronous requests ---- */
 
 /* A free request; NULL when all are in use. */
@@ -231,6 +240,8 @@ CONCLAVE_DEF void conclave_prep_move_leader(struct conclave_req *req,
 CONCLAVE_DEF void conclave_prep_members(struct conclave_req *req);
 /* The reply is read with conclave_result_state(). */
 CONCLAVE_DEF void conclave_prep_state(struct conclave_req *req);
+/* The reply is a struct cv_image. */
+CONCLAVE_DEF void conclave_prep_image(struct conclave_req *req, uint64_t index);
 
 /* After prep_...: how it is to be done. The deadline is CLOCK_MONOTONIC; 0 is
  * the handle's default, counted from submit. */

@@ -1,6 +1,7 @@
 /*
  * conclavectl: keys, settings, members and the state of a Conclave cluster
- * from the command line, in the manner of etcdctl. It uses the public header alone.
+ * from the command line, in the manner of etcdctl. It uses the public header
+ * alone, but for backups, whose files are the daemon's (daemon/backup.h).
  */
 #include "shm/conclavectl.h"
 
@@ -47,10 +48,17 @@ const struct ctl_command ctl_commands[] = {
 	 0, 0, ctl_endpoint_health},
 	{"endpoint hash", "", "what is applied, and the hash of that state", 0,
 	 0, 0, ctl_endpoint_hash},
+	{"snapshot save", "FILE", "save all that the cluster has to a new file",
+	 1, 1, CTL_TAKES_LOCAL | CTL_TAKES_SAVE | CTL_ALONE, ctl_snapshot_save},
+	{"snapshot status", "FILE", "check a backup, and say what it is", 1, 1,
+	 CTL_ALONE, ctl_snapshot_status},
+	{"snapshot restore", "FILE",
+	 "make the data folder of a member of a NEW cluster", 1, 1,
+	 CTL_TAKES_RESTORE | CTL_ALONE, ctl_snapshot_restore},
 	{NULL, NULL, NULL, 0, 0, 0, NULL},
 };
 
-const char *const ctl_groups[] = {"member", "endpoint", NULL};
+const char *const ctl_groups[] = {"member", "endpoint", "snapshot", NULL};
 
 /* ---- help ---- */
 
@@ -100,7 +108,7 @@ static void print_help(const struct ctl_command *command, const char *group)
 	ctl_options_print(0);
 	printf("\nExit status: 0 done, 1 usage, 2 not found or compared "
 	       "differently,\n3 definitely not applied, 4 unknown, 5 no "
-	       "daemon.\n\nThe manual is conclavectl(1).\n");
+	       "daemon, 6 damaged.\n\nThe manual is conclavectl(1).\n");
 }
 
 /* ---- the way through ---- */
@@ -140,7 +148,7 @@ static void catch_signals(void)
 	sigaction(SIGTERM, &action, NULL);
 }
 
-static int open_conclave(struct ctl *ctl)
+int ctl_open(struct ctl *ctl)
 {
 	const struct ctl_options *o = ctl->options;
 	struct conclave_options options;
@@ -174,11 +182,15 @@ static int run(const struct ctl_options *options,
 	struct ctl ctl = {.options = options};
 	int status;
 
-	catch_signals();
-	status = open_conclave(&ctl);
-	if (status != CTL_OK)
-		return status;
-	status = command->run(&ctl);
+	/* A file that is not finished is no outcome to wait for. */
+	if ((command->takes & CTL_ALONE) != 0) {
+		status = command->run(&ctl);
+	} else {
+		catch_signals();
+		status = ctl_open(&ctl);
+		if (status == CTL_OK)
+			status = command->run(&ctl);
+	}
 	conclave_close(ctl.conclave);
 	return status;
 }

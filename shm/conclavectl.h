@@ -7,6 +7,7 @@
  *   conclavectl_write.c     put, del, cas, compact
  *   conclavectl_member.c    member ..., move-leader
  *   conclavectl_endpoint.c  endpoint ...
+ *   conclavectl_snapshot.c  snapshot ..., which works on files itself
  *   conclavectl_print.c     simple, json and fields
  */
 #ifndef SHM_CONCLAVECTL_H
@@ -24,6 +25,7 @@ enum ctl_exit {
 	CTL_NOT_APPLIED = 3, /* definitely */
 	CTL_UNKNOWN = 4, /* perhaps applied */
 	CTL_NO_DAEMON = 5,
+	CTL_DAMAGED = 6, /* a backup, or a data folder */
 };
 
 enum ctl_format {
@@ -36,6 +38,10 @@ enum ctl_format {
 enum ctl_flag_set {
 	CTL_TAKES_RANGE = 1, /* --prefix, --from-key */
 	CTL_TAKES_READ = 2, /* --limit, --rev, --keys-only, ... */
+	CTL_TAKES_LOCAL = 4, /* --serializable */
+	CTL_TAKES_SAVE = 8, /* --data, --force */
+	CTL_TAKES_RESTORE = 16, /* --data, --member, --peers, ... */
+	CTL_ALONE = 32, /* no flag: it opens the daemon itself, or none */
 };
 
 enum ctl_limits {
@@ -57,6 +63,11 @@ struct ctl_options {
 	enum ctl_format format;
 	uint64_t limit;
 	uint64_t revision;
+	const char *data;
+	const char *peers;
+	uint64_t member;
+	bool force;
+	bool accept_data_loss;
 	bool hex;
 	bool prefix;
 	bool from_key;
@@ -101,6 +112,8 @@ int ctl_number(const char *text, uint64_t *ret_number) CV_MUST_USE;
 
 /* Says what a failed call means; gives the exit status. */
 int ctl_fail(const struct ctl *ctl, const char *what, int code) CV_MUST_USE;
+/* Connects; CTL_OK, or an exit status behind a message. */
+int ctl_open(struct ctl *ctl) CV_MUST_USE;
 
 /* ---- commands ---- */
 
@@ -121,6 +134,9 @@ int ctl_member_replace(struct ctl *ctl) CV_MUST_USE;
 int ctl_move_leader(struct ctl *ctl) CV_MUST_USE;
 int ctl_endpoint_health(struct ctl *ctl) CV_MUST_USE;
 int ctl_endpoint_hash(struct ctl *ctl) CV_MUST_USE;
+int ctl_snapshot_save(struct ctl *ctl) CV_MUST_USE;
+int ctl_snapshot_status(struct ctl *ctl) CV_MUST_USE;
+int ctl_snapshot_restore(struct ctl *ctl) CV_MUST_USE;
 
 /* What a key and its flags select. `key` and `end` are the caller's, with
  * room for CV_KEY_MAX each; 0, or an exit status behind a message. */

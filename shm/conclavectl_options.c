@@ -25,6 +25,11 @@ enum flag_name {
 	FLAG_VALUES_ONLY,
 	FLAG_COUNT_ONLY,
 	FLAG_SERIALIZABLE,
+	FLAG_DATA,
+	FLAG_FORCE,
+	FLAG_MEMBER,
+	FLAG_PEERS,
+	FLAG_ACCEPT_DATA_LOSS,
 	FLAG_COUNT,
 };
 
@@ -37,7 +42,8 @@ struct flag {
 
 static const struct flag flags[FLAG_COUNT] = {
 	{"socket", "PATH", "where the daemon listens", 0},
-	{"cluster", "NAME", "the cluster, when no socket is named", 0},
+	{"cluster", "NAME",
+	 "the cluster, when no socket is named; the new one to restore", 0},
 	{"timeout", "TIME", "500ms, 7s or 1m; default: 7s", 0},
 	{"write-out", "FORM", "simple, json or fields (-w)", 0},
 	{"hex", NULL, "show bytes as \\x00", 0},
@@ -51,7 +57,18 @@ static const struct flag flags[FLAG_COUNT] = {
 	{"print-value-only", NULL, "no keys", CTL_TAKES_READ},
 	{"count-only", NULL, "only how many", CTL_TAKES_READ},
 	{"serializable", NULL, "what this member knows will do",
-	 CTL_TAKES_READ},
+	 CTL_TAKES_READ | CTL_TAKES_LOCAL},
+	{"data", "FOLDER",
+	 "save: of a stopped member, instead of a daemon; restore: to be made",
+	 CTL_TAKES_SAVE | CTL_TAKES_RESTORE},
+	{"force", NULL, "replace a file that is there", CTL_TAKES_SAVE},
+	{"member", "ID", "whose folder it will be", CTL_TAKES_RESTORE},
+	{"peers", "ID=HOST:PORT,...",
+	 "all members of the new cluster; without: this one alone",
+	 CTL_TAKES_RESTORE},
+	{"accept-data-loss", NULL,
+	 "restore what one member alone had, though others had more",
+	 CTL_TAKES_RESTORE},
 };
 
 static const char *flag_name(uint32_t at)
@@ -208,6 +225,7 @@ static int set_with_value(struct ctl_options *o, uint32_t flag,
 		[FLAG_WRITE_OUT] = "simple, json or fields",
 		[FLAG_LIMIT] = "a number of keys",
 		[FLAG_REV] = "a revision, a number",
+		[FLAG_MEMBER] = "a member's id, a number above 0",
 	};
 	int status = 0;
 
@@ -223,6 +241,17 @@ static int set_with_value(struct ctl_options *o, uint32_t flag,
 		break;
 	case FLAG_WRITE_OUT:
 		status = parse_format(value, &o->format);
+		break;
+	case FLAG_DATA:
+		o->data = value;
+		break;
+	case FLAG_PEERS:
+		o->peers = value;
+		break;
+	case FLAG_MEMBER:
+		status = ctl_number(value, &o->member);
+		if (o->member == 0)
+			status = -EINVAL;
 		break;
 	case FLAG_LIMIT:
 		status = ctl_number(value, &o->limit);
@@ -250,6 +279,8 @@ static void set_alone(struct ctl_options *o, uint32_t flag)
 		[FLAG_VALUES_ONLY] = &o->values_only,
 		[FLAG_COUNT_ONLY] = &o->count_only,
 		[FLAG_SERIALIZABLE] = &o->serializable,
+		[FLAG_FORCE] = &o->force,
+		[FLAG_ACCEPT_DATA_LOSS] = &o->accept_data_loss,
 	};
 
 	if (targets[flag] != NULL)

@@ -34,6 +34,7 @@ enum cv_handle_limits {
 	CV_ROOM_GET = 1 << 10,
 	CV_ROOM_RANGE = 32 << 10,
 	CV_ROOM_MEMBERS = 8 << 10,
+	CV_ROOM_IMAGE = 3 << 10,
 	CV_SPIN_DEFAULT_US = 50,
 	CV_MS = 1000000, /* in ns */
 };

@@ -72,6 +72,13 @@ CONCLAVE_DEF void conclave_prep_move_leader(struct conclave_req *req,
 	req->argument = id;
 }
 
+CONCLAVE_DEF void conclave_prep_image(struct conclave_req *req, uint64_t index)
+{
+	cv_prep(req, CV_IMAGE, NULL, 0);
+	req->argument = index;
+	req->reply_room = CV_ROOM_IMAGE;
+}
+
 /* ---- changes, waited for ---- */
 
 CONCLAVE_DEF int conclave_member_add(struct conclave *c, uint64_t id,
@@ -167,6 +174,44 @@ CONCLAVE_DEF int conclave_state(struct conclave *c, struct cv_state *ret_state)
 	if (status != 0)
 		return status;
 	status = conclave_result_state(&result, ret_state);
+	cv_req_release(c, req);
+	return status;
+}
+
+CONCLAVE_DEF int conclave_find_image(struct conclave *c, uint64_t index,
+				     struct conclave_image *ret_image)
+{
+	struct conclave_req *req = cv_call_begin(c);
+	struct conclave_result result;
+	struct cv_image image;
+	const char *text;
+	int status;
+
+	if (req == NULL)
+		return cv_call_none(c);
+	conclave_prep_image(req, index);
+	status = cv_call(c, req, &result);
+	if (status != 0)
+		return status;
+	memset(ret_image, 0, sizeof(*ret_image));
+	status = CONCLAVE_EPROTO;
+	if (result.reply != NULL && result.reply_size >= sizeof(image)) {
+		cv_copy(&image, result.reply, sizeof(image));
+		text = (const char *)result.reply + sizeof(image);
+		if (image.folder_size < sizeof(ret_image->folder) &&
+		    image.name_size < sizeof(ret_image->name) &&
+		    result.reply_size - sizeof(image) >=
+			    (size_t)image.folder_size + image.name_size)
+			status = 0;
+	}
+	if (status == 0) {
+		ret_image->index = image.index;
+		ret_image->term = image.term;
+		ret_image->applied = image.applied;
+		cv_copy(ret_image->folder, text, image.folder_size);
+		cv_copy(ret_image->name, text + image.folder_size,
+			image.name_size);
+	}
 	cv_req_release(c, req);
 	return status;
 }

@@ -101,6 +101,15 @@ struct conclave_members {
 	struct conclave_member cv_last;
 };
 
+/* Where a daemon has its newest image. */
+struct conclave_image {
+	uint64_t index; /* of the last entry in it; 0: there is none */
+	uint64_t term;
+	uint64_t applied; /* what is applied now */
+	char folder[CV_PLACE_MAX];
+	char name[CV_PLACE_MAX]; /* of the cluster */
+};
+
 struct conclave_result {
 	int32_t status; /* 0 or what it was refused with */
 	uint32_t flags; /* enum conclave_result_flags */

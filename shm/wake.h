@@ -8,9 +8,10 @@
  * rings again, and only then enters the kernel.
  *
  * Daemon to client. The client reads the completion word, says that it
- * waits, fences, looks at its slots again, and sleeps on the word with the
- * value that it read first. The daemon posts slots, advances the word, fences
- * and looks whether the client waits; only then it wakes. A client that lives
+ * waits, and for what, fences, looks at its slots again, and sleeps on the
+ * word with the value that it read first. The daemon posts slots, advances the
+ * word, fences and looks whether the client waits; only then it wakes. Who
+ * waits for a result is not woken because its request was taken. A client that lives
  * in an event loop *arms* instead: each change of `armed` asks for one ring of
  * the completion descriptor.
  *
@@ -47,14 +48,17 @@ static inline int cv_wake_doorbell(const struct cv_status *status)
 /*
  * Says that the client is about to sleep; returns the value to sleep on. The
  * caller looks at its slots once more, then sleeps only while the completion
- * word has this value, then calls cv_wake_end_wait().
+ * word has this value, then calls cv_wake_end_wait(). Room in a ring does not
+ * change that word: a wake that came before the sleep is missed, and the sleep
+ * should be a short one.
  */
 static inline uint32_t cv_wake_announce_wait(struct cv_up_words *up,
-					     const struct cv_down_words *down)
+					     const struct cv_down_words *down,
+					     enum cv_waiting what)
 {
 	uint32_t value = cv_load_acquire32(&down->completion); /* [R4] */
 
-	cv_store_relaxed32(&up->waiting, 1);
+	cv_store_relaxed32(&up->waiting, (uint32_t)what);
 	cv_fence_full(); /* [F2] */
 	return value;
 }
@@ -67,7 +71,7 @@ static inline uint32_t cv_wake_count(const struct cv_down_words *down)
 
 static inline void cv_wake_end_wait(struct cv_up_words *up)
 {
-	cv_store_relaxed32(&up->waiting, 0);
+	cv_store_relaxed32(&up->waiting, CV_WAITING_NOT);
 }
 
 /* Asks for one ring of the completion descriptor; `count` must differ from the
@@ -92,8 +96,8 @@ struct cv_waker {
 };
 
 /*
- * After `count` slots were posted: what does the client need? A set of enum
- * cv_wake, or 0. Each call answers an arming at most once, so what it returns
+ * After `count` slots were posted (0: only ring space was released): what does
+ * the client need? A set of enum cv_wake, or 0. Each call answers an arming at most once, so what it returns
  * must be done, later in the turn.
  */
 static inline uint32_t cv_wake_post(struct cv_waker *waker,
@@ -101,12 +105,14 @@ static inline uint32_t cv_wake_post(struct cv_waker *waker,
 				    const struct cv_up_words *up,
 				    uint32_t count)
 {
-	uint32_t wake = 0, armed;
+	uint32_t wake = 0, armed, waiting;
 
 	waker->completion += count;
 	cv_store_release32(&down->completion, waker->completion); /* [R4] */
 	cv_fence_full(); /* [F2] */
-	if (cv_load_relaxed32(&up->waiting) != 0)
+	waiting = cv_load_relaxed32(&up->waiting);
+	if (waiting == CV_WAITING_ROOM ||
+	    (waiting != CV_WAITING_NOT && count != 0))
 		wake |= CV_WAKE_FUTEX;
 	armed = cv_load_relaxed32(&up->armed);
 	if (armed != waker->armed)

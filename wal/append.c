@@ -215,9 +215,7 @@ int wal_append(struct wal *wal, struct wal_buffer *buffer,
 	assert(!flight->busy);
 	assert((buffer != NULL) == (first != 0));
 	assert(!buffer || (buffer->used > 0 && buffer->used <= buffer->room));
-	/* Behind a snapshot that was received in an earlier life, too. */
-	assert(first <= wal->last_index + 1 ||
-	       first <= wal_snapshot_index(wal) + 1);
+	assert(first <= wal->last_index + 1);
 	assert(!log_snapshot_replaces(wal));
 	if (wal->failed)
 		return WAL_EFAILED;

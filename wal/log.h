@@ -51,6 +51,7 @@ struct wal {
 	struct log_pool pool;
 	struct log_snapshot snapshot;
 	struct log_newest newest;
+	struct snapshot_walk walk; /* of a snapshot that is verified */
 	struct log_damage damage;
 	struct log_fetch fetches[WAL_FETCHES];
 	uint32_t fetch_count;

@@ -8,10 +8,7 @@
 #include "wal/meta.h"
 #include "wal/record.h"
 #include "wal/segment.h"
-#include "wal/snapshot.h"
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
+#include "wal/snapshot_walk.h"
 
 enum log_limits {
 	/* Of the table of files: `meta`, snapshots and one being made. */

@@ -27,104 +27,72 @@ static int snapshot_damaged(struct wal *wal, uint64_t index, uint64_t offset,
 			 name, (unsigned long long)offset, what);
 }
 
+/* The header was taken: is it the one that `meta` names? */
 static int snapshot_verify_header(struct wal *wal,
-				  const struct meta_snapshot *named)
+				  const struct meta_snapshot *named,
+				  const struct snapshot_header *header)
 {
-	struct snapshot_header header;
-	int r;
-
-	if (snapshot_load(wal, 0, DISK_BLOCK) < 0)
-		return snapshot_damaged(wal, named->index, 0, "unreadable");
-	r = snapshot_check_header(wal->chunk, &header);
-	if (r == WAL_EFUTURE)
-		return r;
-	if (r < 0 || header.index != named->index || header.term != named->term)
+	if (header->index != named->index || header->term != named->term)
 		return snapshot_damaged(wal, named->index, 0, "bad header");
-	if (memcmp(header.cluster, wal->options.cluster,
-		   sizeof(header.cluster)) != 0)
+	if (memcmp(header->cluster, wal->options.cluster,
+		   sizeof(header->cluster)) != 0)
 		return log_where(wal, WAL_EFOREIGN,
 				 "snapshot at index %llu: of another cluster",
 				 (unsigned long long)named->index);
 	wal->newest.meta = *named;
-	wal->newest.head_size = header.frame.own;
+	wal->newest.head_size = header->frame.own;
 	memcpy(wal->newest.head, wal->chunk + SNAPSHOT_HEAD_AT,
-	       header.frame.own);
+	       header->frame.own);
 	return 0;
 }
 
-/* Checks the chunks; *ret_image is how many bytes of image they hold. */
-static int snapshot_verify_chunks(struct wal *wal,
-				  const struct meta_snapshot *named,
-				  XXH3_state_t *root, uint64_t *ret_image)
+/* What is wrong with the part that was not taken, for `error`. */
+static const char *snapshot_bad_part(const struct snapshot_walk *walk,
+				     int error)
 {
-	uint64_t end = named->size - DISK_BLOCK;
-	struct snapshot_chunk chunk;
-	uint64_t offset = DISK_BLOCK;
-	uint64_t number = 0;
-	uint64_t image = 0;
-	uint32_t size;
-
-	for (; offset < end; offset += size, number++) {
-		size = snapshot_chunk_at(named->size, offset);
-		if (snapshot_load(wal, offset, size) < 0)
-			return snapshot_damaged(wal, named->index, offset,
-						"unreadable");
-		if (snapshot_check_chunk(wal->chunk, size, &chunk) < 0 ||
-		    chunk.number != number || chunk.index != named->index ||
-		    snapshot_chunk_size(chunk.frame.own) != size)
-			return snapshot_damaged(wal, named->index, offset,
-						"bad chunk");
-		XXH3_128bits_update(root, wal->chunk, size);
-		image += chunk.frame.own;
-	}
-	*ret_image = image;
-	return 0;
-}
-
-static int snapshot_verify_footer(struct wal *wal,
-				  const struct meta_snapshot *named,
-				  const XXH3_state_t *state, uint64_t image)
-{
-	uint64_t offset = named->size - DISK_BLOCK;
-	XXH128_hash_t root = XXH3_128bits_digest(state);
-	struct snapshot_footer footer;
-
-	if (snapshot_load(wal, offset, DISK_BLOCK) < 0)
-		return snapshot_damaged(wal, named->index, offset,
-					"unreadable");
-	if (snapshot_check_footer(wal->chunk, &footer) < 0 ||
-	    footer.index != named->index || footer.file_size != named->size ||
-	    footer.image_size != image)
-		return snapshot_damaged(wal, named->index, offset,
-					"bad footer");
-	if (root.low64 != footer.root[0] || root.high64 != footer.root[1] ||
-	    root.low64 != named->root[0] || root.high64 != named->root[1])
-		return snapshot_damaged(wal, named->index, offset,
-					"the content is not what meta names");
-	return 0;
+	if (error == -EILSEQ)
+		return "the content is not what meta names";
+	if (walk->offset == 0)
+		return "bad header";
+	return walk->offset == walk->size - DISK_BLOCK ? "bad footer"
+						       : "bad chunk";
 }
 
 static int snapshot_verify(struct wal *wal, const struct meta_snapshot *named)
 {
 	int64_t size = disk_size_now(wal->disk, wal->newest.file);
-	XXH3_state_t *root = &wal->snapshot.root;
-	uint64_t image = 0;
+	struct snapshot_walk *walk = &wal->walk;
+	uint64_t at;
+	uint32_t due;
 	int r;
 
 	if (size < 0 || (uint64_t)size != named->size ||
-	    named->size < 2 * DISK_BLOCK || named->size % DISK_BLOCK != 0)
+	    snapshot_walk_begin(walk, named->size) < 0)
 		return snapshot_damaged(wal, named->index,
 					size < 0 ? 0 : (uint64_t)size,
 					"cut short or grown");
-	r = snapshot_verify_header(wal, named);
-	if (r < 0)
-		return r;
-	XXH3_128bits_reset(root);
-	XXH3_128bits_update(root, wal->chunk, DISK_BLOCK);
-	r = snapshot_verify_chunks(wal, named, root, &image);
-	if (r < 0)
-		return r;
-	return snapshot_verify_footer(wal, named, root, image);
+	while ((due = snapshot_walk_due(walk)) > 0) {
+		at = walk->offset;
+		if (snapshot_load(wal, at, due) < 0)
+			return snapshot_damaged(wal, named->index, at,
+						"unreadable");
+		r = snapshot_walk_take(walk, wal->chunk);
+		if (r == WAL_EFUTURE && at == 0)
+			return r;
+		if (r < 0)
+			return snapshot_damaged(wal, named->index, at,
+						snapshot_bad_part(walk, r));
+		if (at == 0)
+			r = snapshot_verify_header(wal, named, &walk->header);
+		if (r < 0)
+			return r;
+	}
+	if (walk->footer.root[0] != named->root[0] ||
+	    walk->footer.root[1] != named->root[1])
+		return snapshot_damaged(wal, named->index,
+					named->size - DISK_BLOCK,
+					"the content is not what meta names");
+	return 0;
 }
 
 /* Opens, waits for a dead owner, and checks; the file stays open if good. */

@@ -228,6 +228,12 @@ void store_session(const struct store *store, const uint8_t id[16],
 	ret_session->ended_index = session->ended_index;
 }
 
+bool store_never_began(const struct store *store, uint64_t born)
+{
+	/* Before the first drop there is no floor, and born may be 0. */
+	return !store->session_floor || born > store->session_floor;
+}
+
 int store_session_next(const struct store *store, uint64_t *position,
 		       uint8_t ret_id[16], struct store_session *ret_session)
 {

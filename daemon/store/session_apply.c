@@ -30,9 +30,7 @@ static int begin_session(struct store *store, const uint8_t id[16],
 			 const struct op_begin *begin, uint64_t settled_below,
 			 struct session **ret_session)
 {
-	/* Before the first drop there is no floor, and born may be 0. */
-	if (settled_below != 1 ||
-	    (store->session_floor && begin->born <= store->session_floor))
+	if (settled_below != 1 || !store_never_began(store, begin->born))
 		return CONCLAVE_ESESSION;
 	return session_new(store, id, begin, ret_session);
 }

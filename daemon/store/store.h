@@ -190,6 +190,12 @@ void store_session(const struct store *store, const uint8_t session[16],
 		   struct store_session *ret_session);
 
 /*
+ * A session that is not known, born then, never began; false: it may have
+ * ended and be forgotten.
+ */
+bool store_never_began(const struct store *store, uint64_t born);
+
+/*
  * What became of (session, sequence): 1 and the first result when it was
  * applied (refusals at apply count: they have a status), 0 when it was not,
  * CONCLAVE_ESESSION when the session cannot tell any more.
@@ -250,6 +256,19 @@ int store_image_settings(const void *piece, uint32_t size,
 int store_load(struct store *store, const void *piece, uint32_t size)
 	__attribute__((warn_unused_result));
 int store_load_end(struct store *store) __attribute__((warn_unused_result));
+
+/* By how much a restored store's revision and index leap. */
+#define STORE_RESTORE_STEP ((uint64_t)1 << 40)
+
+/*
+ * Makes of a store that was loaded what a new cluster begins with, whose
+ * members are these, in the order of ids: see restore.c. The same on all who
+ * do it with the same image and members. Takes as long as it takes; not for
+ * the loop. 0; -ERANGE: revision or index cannot be; -EINVAL: the members
+ * cannot.
+ */
+int store_restore(struct store *store, const struct store_member *members,
+		  uint32_t count) __attribute__((warn_unused_result));
 
 struct store_stats {
 	uint64_t keys, versions, sessions;

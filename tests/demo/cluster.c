@@ -73,22 +73,6 @@ static int say(const char *what, int code)
 	return code;
 }
 
-/* What daemons said, where something went wrong. */
-static void print_logs(const struct cluster_demo *demo)
-{
-	char line[512];
-	uint32_t i;
-
-	for (i = 0; i < DAEMON_MEMBERS; i++) {
-		FILE *log = fopen(demo->daemons.members[i].log, "r");
-
-		while (log && fgets(line, sizeof(line), log))
-			(void)fprintf(stderr, "  member %u: %s", i + 1, line);
-		if (log)
-			(void)fclose(log);
-	}
-}
-
 static int work(struct cluster_demo *demo)
 {
 	struct cluster_watch watch = {.demo = demo};
@@ -151,7 +135,7 @@ int cluster_act(struct demo *demo, const struct cluster_plan *plan,
 		return say("no folders", code);
 	code = play(&cluster);
 	if (code && !*demo->interrupted)
-		print_logs(&cluster);
+		daemon_cluster_print_logs(&cluster.daemons);
 	daemon_cluster_remove(&cluster.daemons);
 	return code;
 }

@@ -187,6 +187,7 @@ static void check_elected(struct world *world, const struct member *member)
 			   "%" PRIu64 " leads term %" PRIu64
 			   " without the votes of a majority",
 			   id, raft->term);
+	clock_elected(world, member);
 	for (uint64_t i = raft->log.first; i <= world->commit; i++) {
 		const struct raft_entry *entry = raft_entry_at(raft, i);
 

@@ -59,6 +59,21 @@ static void check_holder(struct world *world, const struct member *member)
 			   id, member->page.commit, told);
 }
 
+void clock_elected(struct world *world, const struct member *leader)
+{
+	for (unsigned int i = 0; i < world->count; i++) {
+		const struct member *member = &world->members[i];
+
+		if (member != leader && holds(member) &&
+		    member->page.term < leader->raft->term)
+			check_fail(world,
+				   "%" PRIu64 " is elected while %" PRIu64
+				   " holds a lease",
+				   member_id(world, leader),
+				   member_id(world, member));
+	}
+}
+
 void clock_steady(struct member *member)
 {
 	member->steady_since = member->raft->now;

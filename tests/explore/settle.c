@@ -47,6 +47,7 @@ static void turns(struct world *world, struct member *member)
 static void round_of(struct world *world, unsigned int away)
 {
 	world->now += world->shape.tick;
+	weather_clocks(world);
 	for (unsigned int i = 0; i < world->count && !world->failed; i++) {
 		struct member *member = &world->members[i];
 

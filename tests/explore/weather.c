@@ -144,12 +144,20 @@ static uint64_t next_tick(struct world *world, const struct member *member)
 	return lie_about_pace(world, member, pace);
 }
 
+void weather_clocks(struct world *world)
+{
+	for (unsigned int i = 0; i < world->count; i++) {
+		struct member *member = &world->members[i];
+
+		while (member->tick_due <= world->now) {
+			member->ticks++;
+			member->tick_due += next_tick(world, member);
+		}
+	}
+}
+
 void weather_tick(struct world *world, struct member *member)
 {
-	while (member->tick_due <= world->now) {
-		member->ticks++;
-		member->tick_due += next_tick(world, member);
-	}
 	if (!member->running || member->paused_until > world->now)
 		return;
 	/* Whoever was held up hears first how late it is. */
@@ -318,6 +326,7 @@ void weather_step(struct world *world)
 	unsigned int stride = world_chance(world, 50) ? 1 : world->count - 1;
 
 	world->now += WORLD_STEP;
+	weather_clocks(world);
 	if (world->step >= world->weather_ends && world->raid_at == 0)
 		turn_weather(world);
 	fault_strike(world);

@@ -121,6 +121,7 @@ static void draw_shape(struct world *world)
 		options->quiet_ticks = options->election_ticks;
 	if (options->check_quorum && world_chance(world, 10))
 		options->read_mode = RAFT_READ_LEASE;
+	options->askers_count = world_chance(world, 50);
 	shape->tick = one_of(world, ticks, 4);
 	shape->depth = (unsigned int)one_of(world, depths, 4);
 	shape->mixed = world_chance(world, 15);

@@ -289,7 +289,9 @@ void fault_strike(struct world *world);
 
 /* weather.c */
 void weather_step(struct world *world);
-/* Its clock goes on, and the core with it unless it is held up. */
+/* All clocks go before anybody acts: leases end by them. */
+void weather_clocks(struct world *world);
+/* The core follows its clock, unless it is held up. */
 void weather_tick(struct world *world, struct member *member);
 
 /* settle.c */
@@ -331,6 +333,8 @@ bool ghost_majority(const struct ghost *ghost, unsigned int members);
 void clock_publish(struct member *member);
 void clock_check(struct world *world);
 /* Its role, its configuration or its plans to hand over just changed. */
+/* Nobody is elected in a newer term while another one's lease holds. */
+void clock_elected(struct world *world, const struct member *leader);
 void clock_steady(struct member *member);
 void clock_read(struct world *world, struct member *member,
 		const struct raft_read *read);

@@ -4,7 +4,7 @@
 BEGIN {
 	own["shm"] = "shm/"
 	libs["shm"] = "libc"
-	own["ctl"] = "shm/"
+	own["ctl"] = "shm/ daemon/backup.h"
 	libs["ctl"] = "libc"
 	own["raft"] = "raft/"
 	libs["raft"] = "pure"

@@ -107,6 +107,7 @@ static bool *flag_of(struct birth *birth, const char *key)
 		{"disable-forwarding", &birth->no_forwarding},
 		{"lease", &options->lease},
 		{"silent-votes", &options->silent_votes},
+		{"askers-count", &options->askers_count},
 	};
 
 	for (unsigned int i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)

@@ -182,6 +182,7 @@ void client_point(void)
 	uint64_t ns = sim_spread(SIM_CLIENT, 200 * SIM_MS) + 1;
 	sim_fault(SIM_FAULT_CLIENT_PAUSE);
 	sim_trace("client %: pauses for % us", number, ns / SIM_US);
+	sim_disturb(sim.now + ns);
 	stop_for(client, ns);
 }
 

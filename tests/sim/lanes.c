@@ -2,6 +2,7 @@
  * The turns of a machine's lanes; see tests/sim/lanes.h.
  */
 #include "tests/sim/frames.h"
+#include "tests/sim/lies.h"
 #include "tests/sim/links.h"
 #include "tests/sim/net.h"
 #include "tests/sim/sim.h"
@@ -178,8 +179,12 @@ static uint32_t put_parts(const struct links *links, const struct link *link,
 		uint32_t size = parts[i].size;
 		if (size > room - sent)
 			size = room - sent;
-		frames_sent(&speaker, parts[i].bytes, size);
-		net_put(link->end, parts[i].bytes, size);
+		struct node_part said = {
+			lies_part(&parts[i], room - sent),
+			parts[i].size,
+		};
+		frames_sent(&speaker, said.bytes, size);
+		net_put(link->end, lies_on_the_way(&said, room - sent), size);
 		sent += size;
 	}
 	return sent;

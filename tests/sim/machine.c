@@ -4,6 +4,7 @@
 #include "tests/sim/client.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/lanes.h"
+#include "tests/sim/lies.h"
 #include "tests/sim/machine_state.h"
 #include "tests/sim/medium.h"
 #include "tests/sim/posts.h"
@@ -188,6 +189,7 @@ static int turn(struct machine *machine, bool sweep)
 {
 	bool came = lanes_turn(machine->number, machine->view.node);
 	watch_look(machine->number, machine->view.node);
+	lies_turn(machine->view.node);
 	machine->view.in_turn = true;
 	int code = node_turn(machine->view.node, machine_now(machine->number),
 			     sweep);

@@ -5,6 +5,7 @@
 #include "tests/sim/disk.h"
 #include "tests/sim/folder.h"
 #include "tests/sim/ghost.h"
+#include "tests/sim/lies.h"
 #include "tests/sim/machine_state.h"
 #include "tests/sim/medium.h"
 #include "tests/sim/roster.h"
@@ -222,6 +223,7 @@ bool machine_open(struct machine *machine)
 		machine->damaged = false;
 	}
 	note_report(machine, &report);
+	lies_recovered(&report);
 	code = open_node(machine, &report);
 	if (code != 0) {
 		machine->view.node = NULL;

@@ -38,9 +38,34 @@ static int ask(struct conclave *c, const struct roster_change *change)
 	}
 }
 
+/* A backup: an image of now is asked for, and later again whether it is. */
+static void ask_image(struct worker *worker)
+{
+	static struct conclave_image image;
+	struct cv_state state;
+	int code = conclave_state(worker->c, &state);
+
+	if (code == 0)
+		code = conclave_find_image(worker->c, state.applied, &image);
+	sim_trace("client %: asks for an image of %, there is one of %",
+		  worker->client, state.applied, image.index);
+	if (code == 0)
+		SIM_SOMETIMES(IMAGE_ASKED_FOR);
+	if (code == 0 && image.index > 0)
+		sim_check(image.index <= image.applied,
+			  "an image has index %lu, and only %lu is applied",
+			  (unsigned long)image.index,
+			  (unsigned long)image.applied);
+	worker_expect(worker, code);
+}
+
 void operator_act(struct worker *worker)
 {
 	struct job *job = &jobs[worker->client];
+	if (sim_below(SIM_CLIENT, 4) == 0) {
+		ask_image(worker);
+		return;
+	}
 	if (!roster_plan(&job->change))
 		return;
 	job->under_way = true;

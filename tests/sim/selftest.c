@@ -32,6 +32,13 @@ static const char *const names[SIM_BUGS] = {
 	[SIM_BUG_FORGED_SUCCESS] = "forged-success",
 	[SIM_BUG_FORGED_REFUSAL] = "forged-refusal",
 	[SIM_BUG_POSTED_TWICE] = "posted-twice",
+	[SIM_BUG_FORGOTTEN_VOTE] = "forgotten-vote",
+	[SIM_BUG_ACK_AHEAD] = "ack-ahead",
+	[SIM_BUG_FORGED_ACK] = "forged-ack",
+	[SIM_BUG_COMMIT_AHEAD] = "commit-ahead",
+	[SIM_BUG_UNCONFIRMED_READ] = "unconfirmed-read",
+	[SIM_BUG_RENAMED_COPY] = "renamed-copy",
+	[SIM_BUG_ALTERED_ENTRY] = "altered-entry",
 };
 
 enum sim_bug selftest_bug(const char *name)

@@ -193,7 +193,8 @@ enum sim_fault {
 	X(MEMBER_PROMOTED)    \
 	X(MEMBER_REMOVED)     \
 	X(MEMBER_REPLACED)    \
-	X(CHANGE_REFUSED)
+	X(CHANGE_REFUSED)     \
+	X(IMAGE_ASKED_FOR)
 
 enum sim_point {
 #define SIM_POINT_NAME(name) SIM_POINT_##name,
@@ -221,7 +222,16 @@ enum sim_bug {
 	SIM_BUG_FORGED_SUCCESS, /* a refusal is told as success */
 	SIM_BUG_FORGED_REFUSAL, /* a success is told as not applied */
 	SIM_BUG_POSTED_TWICE, /* a slot is written again */
+	/* Of a member of a cluster, see tests/sim/lies.h. */
+	SIM_BUG_FORGOTTEN_VOTE, /* who it voted for, at a restart */
+	SIM_BUG_ACK_AHEAD, /* acknowledges an entry more than it has */
+	SIM_BUG_FORGED_ACK, /* the same, as a leader hears it */
+	SIM_BUG_COMMIT_AHEAD, /* tells of a commit too many */
+	SIM_BUG_UNCONFIRMED_READ, /* reads wait for no majority */
+	SIM_BUG_RENAMED_COPY, /* a batch comes again under other names */
+	SIM_BUG_ALTERED_ENTRY, /* applies something else than the others */
 	SIM_BUGS,
+	SIM_BUG_OF_CLUSTERS = SIM_BUG_FORGOTTEN_VOTE,
 };
 
 /* What one seed is like; drawn by swarm_draw() from the seed alone. */

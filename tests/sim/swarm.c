@@ -141,6 +141,8 @@ static uint32_t draw_members(void)
 {
 	static const uint32_t counts[8] = {1, 3, 3, 3, 5, 5, 7, 3};
 	uint32_t drawn = counts[sim_below(SIM_SWARM, 8)];
+	if (drawn == 1 && sim.bug >= SIM_BUG_OF_CLUSTERS)
+		drawn = 3;
 	return sim.members != 0 ? sim.members : drawn;
 }
 
@@ -164,10 +166,31 @@ void swarm_draw(struct sim_swarm *ret_swarm, bool calm)
 		draw_cluster_faults(ret_swarm);
 }
 
+/* Leaders change often, and members are away and come back. */
+static void provoke_cluster(struct sim_swarm *swarm, enum sim_bug bug)
+{
+	uint64_t election_ns = swarm->tick_ns * swarm->election_ticks;
+	swarm->rot_ns = 0;
+	swarm->lost_ns = 0;
+	swarm->clients = 6;
+	swarm->keys = 4;
+	swarm->crash_ns = 5 * election_ns;
+	swarm->down_ns = election_ns / 4;
+	swarm->power_share = 0;
+	swarm->cut_ns = 6 * election_ns;
+	swarm->mend_ns = 3 * election_ns;
+	swarm->cut_kinds = 31;
+	swarm->completion_crash = bug == SIM_BUG_FORGOTTEN_VOTE ? 100000 : 0;
+}
+
 void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)
 {
 	if (bug == SIM_BUG_NONE)
 		return;
+	if (bug >= SIM_BUG_OF_CLUSTERS) {
+		provoke_cluster(swarm, bug);
+		return;
+	}
 	swarm->client_death = 0;
 	swarm->client_pause = 0;
 	swarm->rot_ns = 0;

@@ -110,6 +110,9 @@ void work_check_wait(uint32_t client)
 	    machine_view(client_home(client))->in_turn)
 		return;
 	for (uint32_t i = 0; i < c->slot_count; i++) {
+		/* Its question was not answered: it looks again by itself. */
+		if (c->reqs[i].state == CV_REQ_DOUBT)
+			return;
 		if (c->reqs[i].state != CV_REQ_FLYING)
 			continue;
 		flying++;

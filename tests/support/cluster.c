@@ -126,6 +126,21 @@ int daemon_cluster_run(struct daemon_cluster *cluster)
 	return code;
 }
 
+void daemon_cluster_print_logs(const struct daemon_cluster *cluster)
+{
+	char line[512];
+	uint32_t i;
+
+	for (i = 0; i < DAEMON_MEMBERS; i++) {
+		FILE *log = fopen(cluster->members[i].log, "r");
+
+		while (log && fgets(line, sizeof(line), log))
+			(void)fprintf(stderr, "  member %u: %s", i + 1, line);
+		if (log)
+			(void)fclose(log);
+	}
+}
+
 void daemon_cluster_remove(struct daemon_cluster *cluster)
 {
 	uint32_t i;

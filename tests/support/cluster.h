@@ -38,6 +38,9 @@ int daemon_cluster_prepare(struct daemon_cluster *cluster, const char *folder)
 int daemon_cluster_run(struct daemon_cluster *cluster)
 	__attribute__((warn_unused_result));
 
+/* What the daemons said, to stderr: for when something went wrong. */
+void daemon_cluster_print_logs(const struct daemon_cluster *cluster);
+
 /* Kills what runs and removes the folders. */
 void daemon_cluster_remove(struct daemon_cluster *cluster);
 

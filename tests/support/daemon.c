@@ -78,11 +78,14 @@ static void run(const struct daemon_process *daemon)
 
 int daemon_process_again(struct daemon_process *daemon)
 {
-	daemon->pid = fork();
-	if (daemon->pid < 0)
+	pid_t pid = fork();
+
+	if (pid < 0)
 		return -errno;
-	if (daemon->pid == 0)
+	if (pid == 0)
 		run(daemon);
+	/* By the parent alone: `daemon` may be shared memory. */
+	daemon->pid = pid;
 	return 0;
 }
 

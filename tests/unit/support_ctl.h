@@ -23,6 +23,7 @@ int ctl_main(int count, char **words);
 #include "shm/conclavectl_options.c" /* NOLINT(bugprone-suspicious-include) */
 #include "shm/conclavectl_print.c" /* NOLINT(bugprone-suspicious-include) */
 #include "shm/conclavectl_read.c" /* NOLINT(bugprone-suspicious-include) */
+#include "shm/conclavectl_snapshot.c" /* NOLINT(bugprone-suspicious-include) */
 #include "shm/conclavectl_write.c" /* NOLINT(bugprone-suspicious-include) */
 #undef main
 

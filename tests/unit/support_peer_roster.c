@@ -163,3 +163,24 @@ void peer_roster_state(struct peer_store *store, struct peer_op *op)
 	if (op->head.reply_size < sizeof(state))
 		op->result.status = CONCLAVE_ETOOSMALL;
 }
+
+void peer_roster_image(struct peer_store *store, struct peer_op *op)
+{
+	static const char place[] = "/nowhere/at-allmini";
+	struct cv_image image = {
+		.index = op->head.argument,
+		.term = 5,
+		.applied = store->version_count,
+		.folder_size = 15,
+		.name_size = 4,
+	};
+	uint32_t size = sizeof(image) + 19;
+
+	op->reply = malloc(size);
+	assert(op->reply != NULL);
+	memcpy(op->reply, &image, sizeof(image));
+	memcpy(op->reply + sizeof(image), place, 19);
+	op->reply_used = size;
+	if (op->head.reply_size < size)
+		op->result.status = CONCLAVE_ETOOSMALL;
+}

@@ -307,6 +307,9 @@ static bool apply_roster(struct peer_store *store, struct peer_op *op)
 	case CV_STATE:
 		peer_roster_state(store, op);
 		return true;
+	case CV_IMAGE:
+		peer_roster_image(store, op);
+		return true;
 	default:
 		return false;
 	}

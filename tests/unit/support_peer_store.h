@@ -95,5 +95,7 @@ void peer_roster_change(struct peer_store *store, struct peer_op *op);
 void peer_roster_move(struct peer_store *store, struct peer_op *op);
 void peer_roster_list(struct peer_store *store, struct peer_op *op);
 void peer_roster_state(struct peer_store *store, struct peer_op *op);
+/* Its images lie nowhere, and have the index that was asked for. */
+void peer_roster_image(struct peer_store *store, struct peer_op *op);
 
 #endif

@@ -282,6 +282,14 @@ START_TEST(a_state_is_these_32_bytes)
 }
 END_TEST
 
+START_TEST(an_image_of_a_reply_begins_with_these_32_bytes)
+{
+	ck_assert_uint_eq(sizeof(struct cv_image), 32);
+	ck_assert_uint_eq(offsetof(struct cv_image, applied), 16);
+	ck_assert_uint_eq(offsetof(struct cv_image, folder_size), 24);
+}
+END_TEST
+
 START_TEST(a_bye_is_these_8_bytes)
 {
 	static const struct field golden[] = {{0, 4, 0x6f6c4c65}, {4, 4, 8}};
@@ -400,6 +408,7 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CV_MOVE, 19);
 	ck_assert_int_eq(CV_MEMBERS, 20);
 	ck_assert_int_eq(CV_STATE, 21);
+	ck_assert_int_eq(CV_IMAGE, 22);
 	ck_assert_int_eq(CV_MEMBER_ADD, 1);
 	ck_assert_int_eq(CV_MEMBER_PROMOTE, 2);
 	ck_assert_int_eq(CV_MEMBER_REMOVE, 3);
@@ -420,7 +429,7 @@ START_TEST(codes_and_types_keep_their_numbers)
 	ck_assert_int_eq(CONCLAVE_RESULT_SUCCEEDED, 2);
 	ck_assert_int_eq(CONCLAVE_RESULT_REPEATED, 4);
 	ck_assert_int_eq(CV_ABI_MAJOR, 1);
-	ck_assert_int_eq(CV_ABI_MINOR, 1);
+	ck_assert_int_eq(CV_ABI_MINOR, 2);
 	ck_assert_int_eq(CV_WINDOW, 4096);
 }
 END_TEST
@@ -448,7 +457,7 @@ START_TEST(the_welcome_to_a_default_hello_is_this)
 	struct field golden[] = {
 		{0, 4, 0x6f6c4c65},
 		{4, 2, 1},
-		{6, 2, 1},
+		{6, 2, 2},
 		{8, 4, 256},
 		{24, 8, 1}, /* incarnation */
 		{32, 8, 0}, /* cluster, see below */
@@ -481,7 +490,7 @@ END_TEST
 static void check_header(const uint8_t *bytes, uint64_t magic, uint64_t size)
 {
 	const struct field golden[] = {
-		{0, 8, magic},	 {8, 2, 1},	  {10, 2, 1},
+		{0, 8, magic},	 {8, 2, 1},	  {10, 2, 2},
 		{12, 4, 256},	 {16, 8, 1}, /* incarnation */
 		{24, 8, size},	 {32, 4, 256},	  {36, 4, 65536},
 		{40, 4, 4096},	 {44, 4, 262144}, {48, 4, 266240},
@@ -554,6 +563,26 @@ START_TEST(the_state_that_is_told_is_the_stores)
 }
 END_TEST
 
+START_TEST(the_place_of_an_image_is_told_in_these_bytes)
+{
+	struct cv_request head = {
+		.slot = 0, .type = CV_IMAGE, .reply_size = 256};
+	const uint8_t *reply = alice.down + alice.welcome.reply_offset;
+	/* There is none yet; its own first entry is applied. */
+	static const struct field golden[] = {
+		{0, 8, 0}, {8, 8, 0}, {16, 8, 1}, {24, 4, 9}, {28, 4, 6}};
+
+	rig.node->options.folder = "/its/data";
+	rig.node->options.name = "a name";
+	(void)peer_write(&alice, head, "", "");
+	rig_settle(&rig);
+	ck_assert_int_eq(status_of(&alice, 0), 0);
+	ck_assert_uint_eq(alice.slots[0].reply_size, 47);
+	check_bytes(reply, 32, golden, 5);
+	ck_assert_mem_eq(reply + 32, "/its/dataa name", 15);
+}
+END_TEST
+
 START_TEST(the_status_page_says_who_it_is)
 {
 	ck_assert_uint_eq(rig.status.magic, CV_MAGIC_STATUS);
@@ -582,6 +611,7 @@ int main(void)
 	tcase_add_test(bytes, a_record_of_a_reply_begins_with_these_40_bytes);
 	tcase_add_test(bytes, a_member_of_a_reply_begins_with_these_24_bytes);
 	tcase_add_test(bytes, a_state_is_these_32_bytes);
+	tcase_add_test(bytes, an_image_of_a_reply_begins_with_these_32_bytes);
 	tcase_add_test(bytes, a_bye_is_these_8_bytes);
 	tcase_add_test(bytes, words_lie_where_the_other_side_looks);
 	tcase_add_test(bytes, the_status_page_is_where_readers_look);
@@ -591,6 +621,7 @@ int main(void)
 	tcase_add_test(said, nothing_else_is_written_before_the_client_comes);
 	tcase_add_test(said, a_list_of_one_member_is_these_bytes);
 	tcase_add_test(said, the_state_that_is_told_is_the_stores);
+	tcase_add_test(said, the_place_of_an_image_is_told_in_these_bytes);
 	tcase_add_test(said, the_status_page_says_who_it_is);
 	suite_add_tcase(suite, bytes);
 	suite_add_tcase(suite, said);

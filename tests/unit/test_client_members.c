@@ -209,6 +209,20 @@ START_TEST(the_state_is_told_with_its_hash)
 }
 END_TEST
 
+START_TEST(an_image_has_an_index_and_a_place)
+{
+	struct conclave_image image;
+
+	ck_assert_int_eq(conclave_put(c, "a", 1, "b", 1, NULL), 0);
+	ck_assert_int_eq(conclave_find_image(c, 7, &image), 0);
+	ck_assert_uint_eq(image.index, 7);
+	ck_assert_uint_eq(image.term, 5);
+	ck_assert_uint_eq(image.applied, 1);
+	ck_assert_str_eq(image.folder, "/nowhere/at-all");
+	ck_assert_str_eq(image.name, "mini");
+}
+END_TEST
+
 START_TEST(leadership_moves_to_a_voter_only)
 {
 	struct cv_status status;
@@ -269,6 +283,7 @@ END_TEST
 /* Each call's answer in a child, as bits. */
 static int answers_of_child(void)
 {
+	static struct conclave_image image;
 	struct conclave_members members;
 	struct cv_state state;
 	int wrong = 0;
@@ -280,6 +295,7 @@ static int answers_of_child(void)
 	wrong |= conclave_member_replace(c, 2, 3) != CONCLAVE_EFORKED;
 	wrong |= conclave_move_leader(c, 2) != CONCLAVE_EFORKED;
 	wrong |= conclave_state(c, &state) != CONCLAVE_EFORKED;
+	wrong |= conclave_find_image(c, 1, &image) != CONCLAVE_EFORKED;
 	wrong |= conclave_members_begin(c, &members) != CONCLAVE_EFORKED;
 	return wrong;
 }
@@ -317,6 +333,7 @@ int main(void)
 	tcase_add_test(t, an_unfinished_walk_gives_its_room_back);
 	tcase_add_test(t, members_that_lie_about_their_size_are_refused);
 	tcase_add_test(t, the_state_is_told_with_its_hash);
+	tcase_add_test(t, an_image_has_an_index_and_a_place);
 	tcase_add_test(t, leadership_moves_to_a_voter_only);
 	tcase_add_test(t, a_change_in_doubt_is_settled_with_its_first_result);
 	tcase_add_test(t, a_change_that_was_lost_is_made_again_by_the_call);

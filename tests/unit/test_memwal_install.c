@@ -195,6 +195,32 @@ START_TEST(the_term_is_at_least_that_of_a_snapshot_that_was_received)
 }
 END_TEST
 
+/*
+ * The log went on in memory while the snapshot was received, and is written
+ * when that is named: some of what the snapshot covers comes behind it.
+ */
+START_TEST(entries_that_a_snapshot_covers_may_be_written_behind_it)
+{
+	uint64_t terms[TAIL + 7] = {0};
+	struct rig rig;
+
+	begin(&rig);
+	rig.term = 4;
+	rig_append(&rig, TAIL, 100);
+	receive(&rig, TAIL + 5, 4);
+	rig.next_index = TAIL + 1;
+	rig_append(&rig, 2, 100);
+	ck_assert_int_eq(restart(&rig, false), 0);
+	expect(&rig, TAIL + 5, TAIL + 5, NULL);
+	rig.next_index = TAIL + 3;
+	rig_append(&rig, 4, 100);
+	ck_assert_int_eq(restart(&rig, true), 0);
+	fill_terms(terms, TAIL + 6, TAIL + 6, 4);
+	expect(&rig, TAIL + 5, TAIL + 6, terms);
+	end(&rig);
+}
+END_TEST
+
 START_TEST(a_second_snapshot_may_follow_with_no_entry_between)
 {
 	uint64_t terms[70] = {0};
@@ -526,6 +552,8 @@ int main(void)
 	tcase_add_test(
 		tests,
 		the_term_is_at_least_that_of_a_snapshot_that_was_received);
+	tcase_add_test(tests,
+		       entries_that_a_snapshot_covers_may_be_written_behind_it);
 	tcase_add_test(tests,
 		       a_second_snapshot_may_follow_with_no_entry_between);
 	tcase_add_test(tests,

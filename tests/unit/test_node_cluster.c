@@ -89,6 +89,55 @@ START_TEST(a_put_on_any_member_is_read_on_any_other)
 }
 END_TEST
 
+static bool has_applied(uint32_t i)
+{
+	return cluster.rigs[i].node->applied ==
+	       cluster.rigs[leader].node->applied;
+}
+
+/* Passes that take next to no time, until it is answered. */
+static void await_at_once(struct guest *guest, uint32_t slot)
+{
+	uint32_t i;
+
+	for (i = 0; i < 50 && !is_posted(guest, slot); i++)
+		(void)cluster_turn(&cluster, 100);
+	(void)posted(guest, slot);
+}
+
+START_TEST(that_more_is_committed_waits_for_those_who_need_not_know)
+{
+	uint32_t a = other(leader, 1), b = other(leader, 2);
+
+	peer_put(&guests[leader], 0, "k", "v");
+	await_at_once(&guests[leader], 0);
+	(void)cluster_turn(&cluster, 100);
+	(void)cluster_turn(&cluster, 100);
+	ck_assert(!has_applied(a) && !has_applied(b));
+	ck_assert_uint_le(node_next_ns(cluster.rigs[leader].node),
+			  cluster.rigs[leader].now_ns + COMMIT_WAIT_NS);
+	/* It goes by itself after a while. */
+	(void)cluster_turn(&cluster, COMMIT_WAIT_NS);
+	(void)cluster_turn(&cluster, 100);
+	(void)cluster_turn(&cluster, 100);
+	ck_assert(has_applied(a) && has_applied(b));
+}
+END_TEST
+
+START_TEST(who_forwarded_and_who_reads_hears_at_once_what_is_committed)
+{
+	uint32_t a = other(leader, 1), b = other(leader, 2);
+
+	peer_put(&guests[a], 0, "k", "v");
+	await_at_once(&guests[a], 0);
+	peer_put(&guests[leader], 0, "k", "w");
+	await_at_once(&guests[leader], 0);
+	peer_get(&guests[b], 0, "k");
+	await_at_once(&guests[b], 0);
+	ck_assert_value(&guests[b], 0, "w");
+}
+END_TEST
+
 START_TEST(segments_may_be_smaller_than_the_largest_entry)
 {
 	uint32_t round, i, k;
@@ -306,6 +355,33 @@ START_TEST(readers_of_a_follower_share_a_round)
 }
 END_TEST
 
+/* It may have been on its way while the member was started again. */
+START_TEST(an_answer_to_an_earlier_life_confirms_no_read)
+{
+	uint32_t a = other(leader, 1);
+	struct node *node = cluster.rigs[a].node;
+	struct raft_message late = {
+		.type = RAFT_MSG_READ_INDEX_REPLY,
+		.from = leader + 1,
+		.to = a + 1,
+		.term = node->term,
+		.log_index = 1,
+	};
+
+	peer_put(&guests[a], 0, "k", "v");
+	cluster_await(&cluster, &guests[a], 0);
+	peer_get(&guests[a], 1, "k");
+	ck_assert_int_ge(rig_turn(&cluster.rigs[a]), 0);
+	ck_assert_uint_eq(node->read_count, 1);
+	for (late.round = 1; late.round < 100; late.round++)
+		ck_assert_int_eq(raft_receive(node->raft, &late), 0);
+	ck_assert_int_ge(rig_turn(&cluster.rigs[a]), 0);
+	ck_assert(!is_posted(&guests[a], 1));
+	cluster_await(&cluster, &guests[a], 1);
+	ck_assert_value(&guests[a], 1, "v");
+}
+END_TEST
+
 START_TEST(a_read_on_a_member_that_is_cut_off_waits)
 {
 	uint32_t old = leader, a = other(leader, 1);
@@ -327,13 +403,18 @@ START_TEST(a_leader_proposes_again_while_it_takes_more)
 {
 	struct rig *rig = &cluster.rigs[leader];
 	struct node *node = rig->node;
+	struct wire_frame refusal = {
+		.type = WIRE_NACK,
+		.first_index = 1,
+		.reject_hint = (uint32_t)CONCLAVE_ENOLEADER,
+	};
 
 	cluster_isolate(&cluster, leader, true);
 	peer_put(&guests[leader], 0, "k", "v");
 	cluster_turns(&cluster, 20);
 	ck_assert(!is_posted(&guests[leader], 0));
-	propose_nacked(node, node->batch_base + node->batch_head,
-		       CONCLAVE_ENOLEADER);
+	refusal.round = node->batch_base + node->batch_head;
+	propose_nacked(node, &refusal);
 	ck_assert_uint_gt(node->retry_ns, rig->now_ns);
 	while (rig->now_ns + RIG_TICK_NS < node->retry_ns)
 		(void)cluster_turn(&cluster, RIG_TICK_NS / 2);
@@ -410,6 +491,12 @@ int main(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, a_put_on_any_member_is_read_on_any_other);
+	tcase_add_test(
+		tests,
+		that_more_is_committed_waits_for_those_who_need_not_know);
+	tcase_add_test(
+		tests,
+		who_forwarded_and_who_reads_hears_at_once_what_is_committed);
 	tcase_add_test(tests, bytes_may_be_cut_anywhere);
 	tcase_add_test(tests,
 		       a_put_in_doubt_takes_effect_once_under_the_next_leader);
@@ -422,6 +509,7 @@ int main(void)
 		       a_stop_does_not_wait_for_an_election_that_nobody_wins);
 	tcase_add_test(tests, a_follower_that_stops_under_load_comes_to_rest);
 	tcase_add_test(tests, readers_of_a_follower_share_a_round);
+	tcase_add_test(tests, an_answer_to_an_earlier_life_confirms_no_read);
 	tcase_add_test(tests, a_read_on_a_member_that_is_cut_off_waits);
 	tcase_add_test(tests, a_leader_proposes_again_while_it_takes_more);
 	suite_add_tcase(suite, tests);

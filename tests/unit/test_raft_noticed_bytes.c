@@ -29,7 +29,6 @@ START_TEST(sealing_leaves_nothing_of_an_earlier_use)
 	ck_assert_uint_eq(header.term, 0);
 	ck_assert_uint_eq(header.format, ENTRY_FORMAT);
 	ck_assert_uint_eq(header.reserved0, 0);
-	ck_assert_uint_eq(header.reserved1, 0);
 }
 END_TEST
 

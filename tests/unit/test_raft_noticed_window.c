@@ -168,7 +168,7 @@ END_TEST
 
 START_TEST(proposals_passed_on_keep_their_entries_when_appends_go)
 {
-	uint32_t sizes[2] = {0};
+	uint32_t sizes[6] = {0};
 	unsigned int count = 0;
 
 	lead_with_full_hands();
@@ -182,14 +182,19 @@ START_TEST(proposals_passed_on_keep_their_entries_when_appends_go)
 							  .log_term = 1},
 				    (const uint64_t[]){2, 0}),
 			 0);
+	/* These lie where the first ones lay before appends went. */
+	for (uint32_t size = 11; size <= 14; size++)
+		ck_assert_int_eq(core_propose(&one, size), 0);
 	ck_assert(core_take(&one));
 	ck_assert_uint_eq(core_sent(&one, RAFT_MSG_APPEND, 0), 0);
-	for (unsigned int i = 0; i < one.mail_count; i++)
+	for (unsigned int i = 0; i < one.mail_count && count < 6; i++)
 		if (one.mail[i].message.type == RAFT_MSG_PROPOSE)
 			sizes[count++] = one.mail[i].entries->size;
-	ck_assert_uint_eq(count, 2);
+	ck_assert_uint_eq(count, 6);
 	ck_assert_uint_eq(sizes[0], 7);
 	ck_assert_uint_eq(sizes[1], 9);
+	for (uint32_t i = 2; i < 6; i++)
+		ck_assert_uint_eq(sizes[i], 9 + i);
 }
 END_TEST
 

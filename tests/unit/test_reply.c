@@ -403,10 +403,26 @@ START_TEST(room_in_a_ring_is_told_to_who_waits_for_it)
 {
 	peer_put(&alice, 0, "k", "v");
 	ck_assert(cv_claim_cancel(&alice.claims[0], 1));
-	alice.up_words->waiting = 1;
+	alice.up_words->waiting = CV_WAITING_ROOM;
 	rig_turns(&rig, 1);
 	ck_assert_uint_eq(alice.down_words->proposal_head,
 			  alice.proposals.tail);
+	ck_assert_uint_eq(rig_events(&rig, NODE_WAKE), 1);
+}
+END_TEST
+
+START_TEST(who_waits_for_a_result_is_not_woken_for_room)
+{
+	rig_stall(&rig);
+	peer_put(&alice, 0, "k", "v");
+	alice.up_words->waiting = CV_WAITING_RESULT;
+	rig_turns(&rig, 2);
+	ck_assert_uint_eq(alice.down_words->proposal_head,
+			  alice.proposals.tail);
+	ck_assert_uint_eq(rig_events(&rig, NODE_WAKE), 0);
+	rig_unstall(&rig);
+	rig_settle(&rig);
+	ck_assert_int_eq(status_of(&alice, 0), 0);
 	ck_assert_uint_eq(rig_events(&rig, NODE_WAKE), 1);
 }
 END_TEST
@@ -511,6 +527,7 @@ static void add_telling(TCase *tests)
 	tcase_add_test(tests, who_does_not_wait_is_not_woken);
 	tcase_add_test(tests, who_armed_is_rung_once);
 	tcase_add_test(tests, room_in_a_ring_is_told_to_who_waits_for_it);
+	tcase_add_test(tests, who_waits_for_a_result_is_not_woken_for_room);
 	tcase_add_test(tests, events_of_a_handle_that_goes_go_with_it);
 	tcase_add_test(tests, events_that_nobody_took_yet_are_not_doubled);
 	tcase_add_test(tests,

@@ -403,7 +403,9 @@ START_TEST(each_arming_is_answered_once)
 	ck_assert_uint_eq(cv_wake_post(&waker, &down, &up, 2), CV_WAKE_EVENTFD);
 	ck_assert_uint_eq(cv_wake_post(&waker, &down, &up, 3), 0);
 	ck_assert_uint_eq(cv_wake_count(&down), 6);
-	ck_assert_uint_eq(cv_wake_announce_wait(&up, &down), 6);
+	ck_assert_uint_eq(cv_wake_announce_wait(&up, &down, CV_WAITING_RESULT),
+			  6);
+	ck_assert_uint_eq(cv_wake_post(&waker, &down, &up, 0), 0);
 	ck_assert_uint_eq(cv_wake_post(&waker, &down, &up, 1), CV_WAKE_FUTEX);
 	cv_wake_end_wait(&up);
 	ck_assert_uint_eq(cv_wake_post(&waker, &down, &up, 1), 0);
