@@ -224,11 +224,11 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 		return;
 	if (to != from)
 		memmove(to, from, entry_size(sealed->size));
+	node->supplied = index;
 	adopt(node, sealed, to, term);
 	raft_lend(node->raft, index, to);
 	entry_stamp(to, index, term);
 	*used += entry_size(sealed->size);
-	node->supplied = index;
 }
 
 /*

@@ -148,9 +148,8 @@ static int lead_read(struct raft *raft, uint64_t context, uint64_t from)
 	struct raft_pending_read read = {.context = context, .from = from};
 
 	read.index = raft->log.commit;
-	if (knows_commit(raft) &&
-	    (raft->options.read_mode == RAFT_READ_LEASE ||
-	     is_answered(raft, from)))
+	if (knows_commit(raft) && (raft->options.read_mode == RAFT_READ_LEASE ||
+				   is_answered(raft, from)))
 		return answer(raft, &read) ? 0 : RAFT_EFULL;
 	if (raft->waiting_count == raft->options.reads_max)
 		return RAFT_EFULL;
