@@ -282,8 +282,22 @@ void roster_lose(uint32_t machine)
 	machine_send_away(machine);
 }
 
+/* Rot in most of them: a person brings back what rotted. */
+static void mend_most(void)
+{
+	const struct raft_conf_state *conf = ghost_conf();
+	if (sim.swarm.members == 1 ||
+	    count_away(conf) <= (conf->voter_count - 1u) / 2)
+		return;
+	SIM_SOMETIMES(MOST_DAMAGED);
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
+		if (machine_view(i)->member != 0 && !machine_view(i)->away)
+			folder_mend(i);
+}
+
 void roster_heal(void)
 {
+	mend_most();
 	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
 		const struct machine_view *view = machine_view(i);
 		if (seats[i].leaving) {
