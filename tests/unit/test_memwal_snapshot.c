@@ -72,7 +72,7 @@ START_TEST(damage_of_what_a_snapshot_has_is_passed_over)
 			ck_assert_uint_eq(rig_replay(&rig, NULL), 12 + i);
 			rig_append(&rig, 1, 100);
 		}
-		end(&rig);
+		memwal_end(&rig);
 	}
 }
 END_TEST
