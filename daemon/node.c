@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-	CATCH_UP_TICKS = 10,
 	SHOW_NS = 1000000,
 };
 
@@ -28,6 +27,8 @@ static void raft_shape(const struct node_options *options,
 		.quiet_ticks = options->election_ticks,
 		.pre_vote = true,
 		.check_quorum = true,
+		/* Promised always; whether it is relied on is a setting. */
+		.lease = true,
 		.step_down_on_removal = true,
 		.askers_count = true,
 		.entries_max = options->entries_max,
@@ -154,6 +155,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	uint8_t *at = memory;
 	struct node *node = carve(&at, sizeof(*node));
 	struct raft_snapshot snapshot = {.conf = options->voters};
+	struct raft_hard_state hard = report->hard;
 	struct raft_options shape;
 	int code;
 
@@ -173,16 +175,20 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->read_base = mix(options->incarnation);
 	node->spare = options->spare_base;
 	node->batch_base = mix(options->incarnation);
+	node->entry_max = node_entry_max(node);
 	at = lay_out(node, at);
 	fill_status(node);
 	code = work_load_snapshot(node, report, &snapshot);
 	if (code)
 		return code;
 	raft_shape(&node->options, &shape);
-	code = raft_init(&node->raft, &shape, &report->hard, &snapshot, at);
+	repair_hard(wal, &hard, options->member);
+	code = raft_init(&node->raft, &shape, &hard, &snapshot, at);
 	if (code)
 		return code;
 	code = work_replay(node, report);
+	if (!code)
+		code = repair_begin(node);
 	if (code)
 		return code;
 	peer_follow_conf(node);
@@ -223,38 +229,43 @@ static int reap(struct node *node)
 
 /*
  * Who cannot write cannot acknowledge: it leaves leading to those who can,
- * for as long as a write is outstanding too long.
+ * for as long as a write is outstanding too long. So does who has not the
+ * state that the others have.
  */
-static void watch_disk(struct node *node)
+static void watch_fitness(struct node *node)
 {
 	uint64_t patience = node->options.disk_patience_ns;
 	bool sick = node->writing && node->now_ns - node->append_ns > patience;
+	bool unfit = sick || hash_is_quarantined(node);
 	int code;
 
-	if (sick != node->disk_sick)
-		raft_restrain(node->raft, sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
+	if (unfit != node->unfit)
+		raft_restrain(node->raft, unfit ? RAFT_NO_CAMPAIGN : RAFT_FREE);
 	node->disk_sick = sick;
-	if (!sick || !node_leads(node))
+	node->unfit = unfit;
+	if (!unfit || !node_leads(node))
 		return;
 	code = raft_hand_over(node->raft);
 	(void)code; /* to nobody, if nobody is there: then at the next tick */
 }
 
+/*
+ * No tick is made up for. What Raft counts in ticks, a promise to a leader
+ * above all, must not be over earlier than on a clock: after a pause several
+ * ticks at once would end a promise that was given a moment ago.
+ */
 static void tick(struct node *node)
 {
-	uint64_t tick_ns = node->options.tick_ns;
-
-	/* A pause of the process is not made up for tick by tick. */
-	if (!node->tick_due_ns ||
-	    node->now_ns > node->tick_due_ns + CATCH_UP_TICKS * tick_ns)
-		node->tick_due_ns = node->now_ns;
-	while (node->now_ns >= node->tick_due_ns) {
-		if (node->drain != DRAIN_DEAF)
-			raft_tick(node->raft);
-		wal_tick(node->wal);
-		watch_disk(node);
-		node->tick_due_ns += tick_ns;
+	if (node->now_ns < node->tick_due_ns)
+		return;
+	if (node->drain != DRAIN_DEAF) {
+		raft_tick(node->raft);
+		lease_tick(node);
 	}
+	wal_tick(node->wal);
+	hash_tick(node);
+	watch_fitness(node);
+	node->tick_due_ns = node->now_ns + node->options.tick_ns;
 }
 
 /* Gauges: now and then will do. */
@@ -302,9 +313,11 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 		return NODE_EFAILED;
 	tick(node);
 	image_turn(node);
+	repair_turn(node);
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
+	lease_reads(node);
 	intake_drain(node, sweep);
 	decide_turn(node);
 	apply_committed(node);
@@ -312,6 +325,8 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	work_background(node);
 	reply_flush(node);
 	drain_turn(node);
+	if (node->outdated || node->too_small)
+		return node->outdated ? NODE_EOUTDATED : NODE_ESEGMENT;
 	if (node->work)
 		show(node);
 	show_gauges(node);

@@ -264,6 +264,8 @@ void batch_done(struct node *node, struct batch *batch)
 	batch->done = true;
 	if (batch->kind == ENTRY_CONF_V2 && !batch->count)
 		node->telling = false;
+	if (batch->kind == ENTRY_SETTING)
+		node->raising = false;
 	node->pending_size -= entry_size(batch->size);
 	doubt_forget(node, batch);
 	wal_buffer_release(node->wal, batch->buffer);

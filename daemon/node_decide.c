@@ -42,10 +42,11 @@ static void ask_reads(struct node *node)
 		node->read_round_due = true;
 	}
 	if (!node->read_round_due || node->read_round_open ||
-	    !node_may_propose(node))
+	    !node_may_propose(node) || lease_holds(node))
 		return;
 	if (raft_read_index(node->raft, node->read_base + node->read_round))
 		return;
+	node->status->read_rounds++;
 	node->read_round_open = node->read_round++;
 	node->read_round_ns = node->now_ns;
 	node->read_round_due = false;

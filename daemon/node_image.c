@@ -192,8 +192,10 @@ int image_announced(struct node *node, struct peer *peer,
 			       ? -EBADMSG
 			       : 0;
 	}
-	if (in->written)
+	if (in->written || hash_is_quarantined(node))
 		return 0;
+	if (repair_waits(node))
+		return -EAGAIN;
 	if (in->active && in->snapshot.index == snapshot.index &&
 	    in->snapshot.term == snapshot.term &&
 	    in->image.chunks == image.chunks) {
@@ -214,6 +216,10 @@ static int make_store(struct node *node, const uint8_t *piece, uint32_t size)
 	struct store_settings settings;
 	int code = store_image_settings(piece, size, &settings);
 
+	if (!code && settings.cluster_version > node_version(node))
+		code = -EPROTO;
+	if (code == -EPROTO)
+		node->outdated = true;
 	if (!code && settings.store_address_bytes != node->options.spare_size)
 		code = -EINVAL;
 	if (!code)

@@ -64,9 +64,12 @@ static void forget(struct node *node, struct peer *peer)
 	peer->unreachable = false;
 	peer->leaving = false;
 	peer->heard_ns = 0;
+	peer->version = 0;
+	peer->entry_max = 0;
 	peer->forwarded = 0;
 	peer->told = 0;
 	peer->id = 0;
+	version_note_room(node);
 }
 
 /* Who is a member no more is still sent what says so, for a while. */
@@ -180,6 +183,12 @@ void peer_follow_conf(struct node *node)
 		     raft.conf.learner_next_count);
 }
 
+void node_believe_removed(struct node *node)
+{
+	if (!node->leader)
+		node->removed = true;
+}
+
 /*
  * Who was away may be led by one who was no member when it left. While it
  * knows no leader it lets a stranger in, for as long as one that leaves.
@@ -203,6 +212,7 @@ int node_link_up(struct node *node, uint64_t member, enum node_lane lane)
 		leave(node, peer, !peer_in_conf(&raft.conf, member));
 	lane_reset(node, &peer->lanes[lane]);
 	peer->lanes[lane].up = true;
+	peer->said.index = 0;
 	/* What was forwarded over the one before may be lost. */
 	if (lane == NODE_BULK && member == node->leader)
 		propose_again(node);
@@ -216,6 +226,8 @@ void node_link_down(struct node *node, uint64_t member, enum node_lane lane)
 	if (!peer || !peer->lanes[lane].up)
 		return;
 	lane_reset(node, &peer->lanes[lane]);
+	if (lane == NODE_CONTROL)
+		peer->version = 0; /* it may come back as another release */
 	if (lane != NODE_BULK)
 		return;
 	peer_end_fetch(node, peer);
@@ -259,14 +271,18 @@ bool peer_queue(struct node *node, struct peer *peer,
 }
 
 /* Heartbeats and their answers say what this store's state was. */
-static void add_state(const struct node *node, struct out_frame *frame)
+static void add_state(struct node *node, struct out_frame *frame)
 {
-	struct wire_state state = {.index = node->sample_index};
+	struct wire_state state;
+	struct raft_status raft;
 
-	state.hash[0] = node->sample_hash.low;
-	state.hash[1] = node->sample_hash.high;
+	hash_say(node, frame->head.type, &state);
 	frame->head.body_size = sizeof(state);
 	memcpy(frame->body, &state, sizeof(state));
+	if (frame->head.type != RAFT_MSG_HEARTBEAT)
+		return;
+	raft_status(node->raft, &raft);
+	frame->head.log_index = raft.last_index;
 }
 
 uint64_t peer_next_ns(const struct node *node)

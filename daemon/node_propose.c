@@ -58,7 +58,8 @@ static bool is_conf(uint32_t kind)
 static bool is_of_leader(uint32_t kind)
 {
 	return kind == ENTRY_SNAPSHOT_CUT || kind == ENTRY_COMPACTION ||
-	       kind == ENTRY_SESSION_EXPIRE || kind == ENTRY_SESSION_DROP;
+	       kind == ENTRY_SESSION_EXPIRE || kind == ENTRY_SESSION_DROP ||
+	       kind == ENTRY_SETTING;
 }
 
 static void retry_later(struct node *node, uint64_t position)
@@ -207,6 +208,8 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 	int code;
 
 	code = is_conf(sealed->kind) ? member_may(node, from, sealed->size) : 0;
+	if (entry_size(sealed->size) > node->entry_max)
+		code = CONCLAVE_ETOOLARGE;
 	if (code == -EAGAIN)
 		put_off(node, sealed);
 	else if (code)
@@ -368,6 +371,10 @@ int propose_received(struct node *node, struct peer *origin,
 		return -EBADMSG;
 	if (!node_leads(node) || frame->term != node->term) {
 		nack(node, &sealed, CONCLAVE_ENOLEADER);
+		return 0;
+	}
+	if (size > node->entry_max) {
+		nack(node, &sealed, CONCLAVE_ETOOLARGE);
 		return 0;
 	}
 	batch_seal_open(node);

@@ -140,8 +140,9 @@ struct explanation {
 static const struct explanation explanations[] = {
 	{WAL_EDAMAGED, MEMBER_DAMAGED,
 	 "the log is damaged where it was acknowledged",
-	 "restore this folder from a copy, or start once with "
-	 "--accept-tail-loss to give up what lies behind the damage"},
+	 "if other members are well, replace this one; alone, restore this "
+	 "folder from a copy, or start once with --accept-tail-loss to give up "
+	 "what lies behind the damage"},
 	{WAL_EFOREIGN, MEMBER_DAMAGED,
 	 "the data folder belongs to another cluster or member",
 	 "check --data, --cluster and --member"},
@@ -161,6 +162,14 @@ static const struct explanation explanations[] = {
 	 "after it",
 	 "look at the disk (the kernel's log says more), then start again: "
 	 "recovery decides what stands"},
+	{NODE_ESEGMENT, MEMBER_OTHER,
+	 "the cluster's log has an entry that no segment of this member has "
+	 "room for",
+	 "start it with --segment-size as the other members have it"},
+	{NODE_EOUTDATED, MEMBER_DAMAGED,
+	 "this release is older than what the cluster has agreed on",
+	 "install the release that the other members run, and start that; "
+	 "the data folder is as it was"},
 	{-EBADMSG, MEMBER_DAMAGED, "the snapshot contradicts itself",
 	 "restore this folder from a copy"},
 };
@@ -254,6 +263,8 @@ static const char *kind_of_start(const struct wal_report *report)
 		return "made a new log";
 	if (report->dropped > 0)
 		return "recovered the log, giving up a damaged tail";
+	if (report->damaged)
+		return "recovered the log up to where it is damaged";
 	if (report->torn)
 		return "recovered the log, cutting a torn tail";
 	return "recovered the log";
@@ -265,7 +276,8 @@ void recover_report(struct member *member)
 	bool lost = report->dropped > 0;
 	struct log *log = member->log;
 
-	log_begin(log, lost ? LOG_WARN : LOG_INFO, kind_of_start(report));
+	log_begin(log, lost || report->damaged ? LOG_WARN : LOG_INFO,
+		  kind_of_start(report));
 	log_text(log, "folder", member->config->data);
 	log_number(log, "records", report->records);
 	log_number(log, "first", report->first_index);

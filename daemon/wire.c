@@ -20,7 +20,7 @@ enum {
 	GREETING_SEALED_AT = 12, /* its checksum covers from here */
 	FRAME_SEALED_AT = 4,
 	RAFT_LAST = RAFT_MSG_FORGET_LEADER,
-	FLAGS_ALL = WIRE_REJECT | WIRE_FORCED,
+	FLAGS_ALL = WIRE_REJECT | WIRE_FORCED | WIRE_LOST,
 	STATE_SIZE = sizeof(struct wire_state),
 	IMAGE_SIZE = sizeof(struct wire_image),
 };
@@ -58,6 +58,7 @@ static const struct shape shapes[] = {
 	[WIRE_NACK] = {.known = true},
 	[WIRE_IMAGE_ASK] = {.known = true},
 	[WIRE_IMAGE_CHUNK] = {true, true, true, 1, WIRE_CHUNK_MAX, 1},
+	[WIRE_STATE] = {true, false, false, STATE_SIZE, STATE_SIZE, 0},
 };
 
 enum {
@@ -136,6 +137,16 @@ int wire_greeting_judge(const struct wire_greeting *greeting,
 	return WIRE_OK;
 }
 
+int wire_greeting_compare(const struct wire_greeting *greeting,
+			  uint32_t version, uint32_t in_force)
+{
+	uint32_t theirs = greeting->version ? greeting->version : 1;
+
+	if (theirs < in_force || greeting->entry_format < ENTRY_FORMAT)
+		return -1;
+	return greeting->in_force > version;
+}
+
 const char *wire_refusal_text(int status)
 {
 	switch (status) {
@@ -169,6 +180,16 @@ const char *wire_refusal_text(int status)
 		       "which the member is: issue one with that as "
 		       "subjectAltName, or allow the name it has with "
 		       "--peer-names";
+	case WIRE_EOUTDATED:
+		return "the release of who dials is older than what the "
+		       "cluster has agreed on (see conclavectl settings "
+		       "cluster_version): install there the release that the "
+		       "others run; its data folder stays as it is";
+	case WIRE_EBEHIND:
+		return "the release of who answers is older than what the "
+		       "cluster has agreed on (see conclavectl settings "
+		       "cluster_version): install there the release that the "
+		       "others run; its data folder stays as it is";
 	default:
 		return "refused for a reason that this version does not know: "
 		       "look into the log of the other member";
@@ -382,6 +403,8 @@ void wire_from_message(const struct raft_message *message,
 		frame.flags |= WIRE_REJECT;
 	if (message->forced)
 		frame.flags |= WIRE_FORCED;
+	if (message->lost)
+		frame.flags |= WIRE_LOST;
 	*ret_frame = frame;
 }
 
@@ -392,6 +415,7 @@ void wire_to_message(const struct wire_frame *frame, uint64_t from, uint64_t to,
 		.type = frame->type,
 		.reject = frame->flags & WIRE_REJECT,
 		.forced = frame->flags & WIRE_FORCED,
+		.lost = frame->flags & WIRE_LOST,
 		.from = from,
 		.to = to,
 		.term = frame->term,
