@@ -103,28 +103,36 @@ static bool is_of_log(const char *name)
 	       snapshot_parse(name, &index) || segment_is_leftover(name);
 }
 
-static int clear(struct making *making)
+/* Removes what a log left: 0, 1 when there is something else, or -errno. */
+static int clear(const char *path)
 {
-	DIR *listing = opendir(making->partial);
+	DIR *listing = opendir(path);
 	struct dirent *entry;
 	int code = 0;
 
 	if (!listing)
-		return failed(making->folder, making->partial, -errno,
-			      "cannot be listed");
+		return -errno;
 	while (code == 0 && (entry = readdir(listing))) {
 		if (is_of_log(entry->d_name) &&
 		    unlinkat(dirfd(listing), entry->d_name, 0) < 0)
-			code = failed(making->folder, making->partial, -errno,
-				      "cannot be cleared");
+			code = -errno;
 	}
 	(void)closedir(listing);
-	if (code == 0 && has_files(making->partial) != 0)
-		code = backup_fail(making->folder->error, BACKUP_EREFUSED,
+	return code < 0 ? code : has_files(path);
+}
+
+static int clear_first(const struct making *making)
+{
+	int code = clear(making->partial);
+
+	if (code > 0)
+		return backup_fail(making->folder->error, BACKUP_EREFUSED,
 				   "%s: holds what no restore has left; move "
 				   "it away",
 				   making->partial);
-	return code;
+	return code < 0 ? failed(making->folder, making->partial, code,
+				 "cannot be cleared")
+			: 0;
 }
 
 /* Makes and locks the folder, empty. */
@@ -147,7 +155,7 @@ static int open_partial(struct making *making)
 		return backup_fail(folder->error, BACKUP_EREFUSED,
 				   "%s: another command is just making it",
 				   making->partial);
-	return clear(making);
+	return clear_first(making);
 }
 
 /* ---- its log ---- */
@@ -200,7 +208,6 @@ static int work(struct making *making)
 	struct pollfd wait = {.fd = disk_wait_fd(making->disk),
 			      .events = POLLIN};
 	struct wal_done done;
-	struct wal_stats stats;
 	int code;
 
 	wal_work(making->wal);
@@ -210,10 +217,7 @@ static int work(struct making *making)
 			      "the disk cannot be waited for");
 	while ((code = wal_reap(making->wal, &done)) > 0)
 		;
-	wal_stats(making->wal, &stats);
-	if (code < 0)
-		return log_failed(making, code, "");
-	return stats.no_space ? log_failed(making, -ENOSPC, "") : 0;
+	return code < 0 ? log_failed(making, code, "") : 0;
 }
 
 static int write_image(struct making *making)
@@ -225,6 +229,10 @@ static int write_image(struct making *making)
 	store_image_begin(store);
 	while (code == 0 && more > 0) {
 		uint8_t *piece = wal_snapshot_room(making->wal, &room);
+		if (!piece && !wal_snapshot_active(making->wal)) {
+			code = -ENOSPC; /* the log gave it up */
+			break;
+		}
 		if (!piece) {
 			code = work(making);
 			continue;
@@ -235,7 +243,7 @@ static int write_image(struct making *making)
 	}
 	store_image_end(store);
 	wal_snapshot_end(making->wal);
-	return code;
+	return code == -ENOSPC ? log_failed(making, code, "") : code;
 }
 
 static int fill_log(struct making *making)
@@ -251,7 +259,7 @@ static int fill_log(struct making *making)
 	       (wal_snapshot_active(making->wal) || !wal_idle(making->wal)))
 		code = work(making);
 	if (code == 0 && wal_snapshot_index(making->wal) != head->index)
-		code = log_failed(making, -EIO, "the image was given up");
+		code = log_failed(making, -ENOSPC, "");
 	return code;
 }
 
@@ -303,9 +311,12 @@ int backup_folder_make(const struct backup_folder *folder)
 		if (code == 0)
 			code = fill_log(&making);
 		close_log(&making);
+		if (code == 0)
+			code = give_name(&making);
+		/* Empty it stays, for the daemon to see (recover.c). */
+		if (code < 0)
+			(void)clear(making.partial);
 	}
-	if (code == 0)
-		code = give_name(&making);
 	if (making.fd >= 0)
 		(void)close(making.fd); /* it was the lock's */
 	return code;

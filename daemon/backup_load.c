@@ -123,7 +123,7 @@ int backup_look(const char *file, struct backup_info *ret_info,
 		char ret_error[BACKUP_ERROR_MAX])
 {
 	struct backup_reader *reader;
-	struct backup_store made;
+	struct backup_store made = {0};
 	struct backup_info info;
 	struct node_head head;
 	int code = backup_reader_open(&reader, file, ret_error);

@@ -154,7 +154,7 @@ static int restore(const char *file, const struct backup_target *target,
 		   char *error)
 {
 	struct backup_reader *reader;
-	struct backup_store made;
+	struct backup_store made = {0};
 	struct node_head head;
 	uint8_t cluster[16];
 	int code = backup_reader_open(&reader, file, error);

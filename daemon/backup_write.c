@@ -56,6 +56,10 @@ static int write_part(struct backup_writer *writer, uint32_t size)
 			return failed(writer, "cannot be written");
 		done += (uint32_t)part;
 	}
+	/* On its way at once: a flush of all of it at the end would hold up
+	 * a daemon that has its log on the same disk. */
+	(void)sync_file_range(writer->fd, (off_t)writer->offset, size,
+			      SYNC_FILE_RANGE_WRITE);
 	writer->offset += size;
 	return 0;
 }

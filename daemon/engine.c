@@ -295,6 +295,11 @@ void engine_reap(struct engine *engine, uint64_t now_ns)
 	engine->ops->reap(engine, now_ns);
 }
 
+bool engine_is_prepared(struct engine *engine)
+{
+	return engine->ops->prepared(engine);
+}
+
 int engine_submit(struct engine *engine)
 {
 	return engine->ops->submit(engine);

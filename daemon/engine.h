@@ -187,6 +187,9 @@ bool engine_sent(struct engine *engine, int stream, uint32_t *ret_size);
  */
 uint32_t engine_sending(const struct engine *engine);
 
+/* Whether anything is prepared that engine_submit() is to hand in. */
+bool engine_is_prepared(struct engine *engine);
+
 /* Hands in what was prepared. */
 int engine_submit(struct engine *engine) __attribute__((warn_unused_result));
 

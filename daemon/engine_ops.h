@@ -73,6 +73,7 @@ struct engine_ops {
 	int (*arm)(struct engine *engine, uint32_t index);
 	void (*disarm)(struct engine *engine, uint32_t index);
 	void (*reap)(struct engine *engine, uint64_t now_ns);
+	bool (*prepared)(struct engine *engine);
 	int (*submit)(struct engine *engine);
 	int (*wait)(struct engine *engine, uint64_t timeout_ns);
 	void (*close)(struct engine *engine);

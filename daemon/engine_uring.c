@@ -150,6 +150,11 @@ static void uring_reap(struct engine *engine, uint64_t now_ns)
 	io_uring_cq_advance(ring, count);
 }
 
+static bool uring_prepared(struct engine *engine)
+{
+	return io_uring_sq_ready(&uring_of(engine)->ring) > 0;
+}
+
 static int uring_submit(struct engine *engine)
 {
 	struct io_uring *ring = &uring_of(engine)->ring;
@@ -187,6 +192,7 @@ static const struct engine_ops uring_ops = {
 	.arm = uring_arm,
 	.disarm = uring_disarm,
 	.reap = uring_reap,
+	.prepared = uring_prepared,
 	.submit = uring_submit,
 	.wait = uring_wait,
 	.close = uring_close,

@@ -282,19 +282,29 @@ static uint8_t *find_room(struct node *node, const struct handle *handle,
 	return batch_room(node, peek->length + OP_SURPLUS);
 }
 
+/* Some member's log could never take it: it must not be waited for. */
+static bool is_too_large(const struct node *node, const struct cv_peek *peek)
+{
+	return entry_size(peek->length + OP_SURPLUS) > node->entry_max;
+}
+
 /* One record of the proposal ring: DRAINED or STOP. */
 static int drain_proposal(struct node *node, struct handle *handle,
 			  const struct cv_peek *peek)
 {
 	bool alive = queued(handle, peek);
-	uint8_t *room = alive ? find_room(node, handle, peek) : NULL;
+	bool large = is_too_large(node, peek);
+	uint8_t *room = alive && !large ? find_room(node, handle, peek) : NULL;
 
-	if (alive && !room && (node->leader || !fails_fast(peek)))
+	if (alive && !large && !room && (node->leader || !fails_fast(peek)))
 		return STOP;
 	if (!alive || !take(handle, peek))
 		node->status->cancelled++;
 	else if (room)
 		propose(node, handle, peek, room);
+	else if (large)
+		reply_refuse(node, handle, peek->slot, peek->generation,
+			     CONCLAVE_ETOOLARGE);
 	else
 		reply_refuse(node, handle, peek->slot, peek->generation,
 			     CONCLAVE_ENOLEADER);

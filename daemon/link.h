@@ -52,6 +52,8 @@ struct link {
 	int fd; /* the engine's */
 	struct tls *tls; /* lent; NULL: plain TCP */
 	uint64_t member; /* who is there, or claims to be; 0: not known */
+	uint32_t version; /* of the cluster, that the other one can apply */
+	uint32_t entry_max; /* that its log has room for */
 	uint64_t incarnation;
 	uint64_t since_ns; /* begun, or opened */
 	uint64_t deadline_ns; /* until it is open */

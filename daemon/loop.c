@@ -26,11 +26,11 @@
 
 #include "wal/disk_engine.h"
 
-static uint64_t clock_now(void)
+static uint64_t clock_now(clockid_t clock)
 {
 	struct timespec now;
 
-	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail */
+	(void)clock_gettime(clock, &now); /* cannot fail */
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
@@ -218,10 +218,22 @@ static int hear_peers(struct loop *loop)
 
 /* ---- turns ---- */
 
+/*
+ * The time is told anew: the process may have stood still since the turn
+ * began, and what was heard must not seem to have come before it did.
+ */
+static void tell_time(struct loop *loop)
+{
+	if (!loop->peers)
+		return;
+	loop->now_ns = clock_now(CLOCK_MONOTONIC);
+	node_clock(loop->node, clock_now(CLOCK_BOOTTIME));
+}
+
 /* Returns whether something was done, or what ended the loop. */
 static int loop_turn(struct loop *loop)
 {
-	loop->now_ns = clock_now();
+	loop->now_ns = clock_now(CLOCK_MONOTONIC);
 	loop->turns++;
 	engine_reap(loop->engine, loop->now_ns);
 	int heard = hear_peers(loop);
@@ -230,11 +242,12 @@ static int loop_turn(struct loop *loop)
 	bool came = take_events(loop);
 	bool sweep = engine_rung(loop->engine) || loop->slept ||
 		     loop->turns % LOOP_SWEEP_TURNS == 0;
+	tell_time(loop);
 	int done = node_turn(loop->node, loop->now_ns, sweep);
 	if (done < 0)
 		return done;
 	trouble_turn(&loop->trouble, loop->node, loop->log);
-	bool posted = !disk_is_queued(loop->disk) && post_events(loop);
+	bool posted = !engine_is_prepared(loop->engine) && post_events(loop);
 	bool sent = loop->peers && peers_send(loop->peers);
 	disk_flush(loop->disk);
 	int result = engine_submit(loop->engine);

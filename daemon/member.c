@@ -130,6 +130,7 @@ static void node_options(const struct member *member, uint64_t seed,
 		.entries_max = ENTRIES_MAX,
 		.batch_size = NODE_BATCH_SIZE,
 		.uncommitted_max = UNCOMMITTED_MAX,
+		.version_max = STORE_CLUSTER_VERSION,
 		.status = (struct cv_status *)member->status_page.base,
 		.folder = member->folder,
 		.name = config->cluster,
@@ -316,6 +317,9 @@ static int explain_end(struct member *member, int result)
 		return MEMBER_STOPPED;
 	case NODE_EFAILED:
 		return recover_fail(member);
+	case NODE_EOUTDATED:
+	case NODE_ESEGMENT:
+		return recover_explain(member, result);
 	case LOOP_EREMOVED:
 		log_begin(member->log, LOG_WARN,
 			  "this member was removed from its cluster");

@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum {
-	CATCH_UP_TICKS = 10,
 	SHOW_NS = 1000000,
 };
 
@@ -28,6 +27,8 @@ static void raft_shape(const struct node_options *options,
 		.quiet_ticks = options->election_ticks,
 		.pre_vote = true,
 		.check_quorum = true,
+		/* Promised always; whether it is relied on is a setting. */
+		.lease = true,
 		.step_down_on_removal = true,
 		.askers_count = true,
 		.entries_max = options->entries_max,
@@ -174,6 +175,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	node->read_base = mix(options->incarnation);
 	node->spare = options->spare_base;
 	node->batch_base = mix(options->incarnation);
+	node->entry_max = node_entry_max(node);
 	at = lay_out(node, at);
 	fill_status(node);
 	code = work_load_snapshot(node, report, &snapshot);
@@ -247,22 +249,23 @@ static void watch_fitness(struct node *node)
 	(void)code; /* to nobody, if nobody is there: then at the next tick */
 }
 
+/*
+ * No tick is made up for. What Raft counts in ticks, a promise to a leader
+ * above all, must not be over earlier than on a clock: after a pause several
+ * ticks at once would end a promise that was given a moment ago.
+ */
 static void tick(struct node *node)
 {
-	uint64_t tick_ns = node->options.tick_ns;
-
-	/* A pause of the process is not made up for tick by tick. */
-	if (!node->tick_due_ns ||
-	    node->now_ns > node->tick_due_ns + CATCH_UP_TICKS * tick_ns)
-		node->tick_due_ns = node->now_ns;
-	while (node->now_ns >= node->tick_due_ns) {
-		if (node->drain != DRAIN_DEAF)
-			raft_tick(node->raft);
-		wal_tick(node->wal);
-		hash_tick(node);
-		watch_fitness(node);
-		node->tick_due_ns += tick_ns;
+	if (node->now_ns < node->tick_due_ns)
+		return;
+	if (node->drain != DRAIN_DEAF) {
+		raft_tick(node->raft);
+		lease_tick(node);
 	}
+	wal_tick(node->wal);
+	hash_tick(node);
+	watch_fitness(node);
+	node->tick_due_ns = node->now_ns + node->options.tick_ns;
 }
 
 /* Gauges: now and then will do. */
@@ -314,6 +317,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
+	lease_reads(node);
 	intake_drain(node, sweep);
 	decide_turn(node);
 	apply_committed(node);
@@ -321,6 +325,8 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	work_background(node);
 	reply_flush(node);
 	drain_turn(node);
+	if (node->outdated || node->too_small)
+		return node->outdated ? NODE_EOUTDATED : NODE_ESEGMENT;
 	if (node->work)
 		show(node);
 	show_gauges(node);

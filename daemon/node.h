@@ -37,6 +37,11 @@ enum node_limits {
 
 enum node_error {
 	NODE_EFAILED = -4001, /* the log failed: stop, see wal.h */
+	/* The log has what a newer release agreed on with the other members:
+	 * this one stops before it applies that. */
+	NODE_EOUTDATED = -4002,
+	/* The log has an entry that this member's segments have no room for. */
+	NODE_ESEGMENT = -4003,
 };
 
 /* The two connections to each other member, see wire.h. */
@@ -71,6 +76,8 @@ struct node_options {
 				      election timeout */
 	uint32_t peers_max; /* other members at a time; 0: stays alone */
 	uint32_t apply_budget; /* units of work a turn; 0: default */
+	uint32_t version_max; /* newest cluster_version that this member can
+				 apply, ≤ STORE_CLUSTER_VERSION; 0: 1 */
 	struct raft_conf_state voters; /* of a cluster that never changed;
 					  none: joins one that exists */
 	/* Where the first members are, until the log says it; lent. */
@@ -101,7 +108,8 @@ size_t node_memory_size(const struct node_options *options);
  * Makes a node in `memory` (zeroed, node_memory_size() bytes, aligned 64,
  * lent for its life) over an opened log and an empty store: loads the
  * snapshot, replays the log. Blocks. On failure the log's or the store's
- * code, or -EBADMSG for a snapshot whose content contradicts itself.
+ * code, NODE_EOUTDATED, or -EBADMSG for a snapshot whose content contradicts
+ * itself.
  */
 int node_init(struct node **ret_node, const struct node_options *options,
 	      struct wal *wal, const struct wal_report *report,
@@ -175,8 +183,29 @@ uint32_t node_members(const struct node *node,
 		      struct node_member ret_members[NODE_MEMBERS_MAX]);
 uint64_t node_members_change(const struct node *node);
 
+/*
+ * Versions, see node_version.c: the newest that this member can apply, and
+ * the one in force, which no member may be too old for.
+ */
+uint32_t node_version(const struct node *node);
+uint32_t node_cluster_version(const struct node *node);
+
+/* Bytes of the largest entry that this member's log has room for. */
+uint32_t node_entry_max(const struct node *node);
+
+/* The same of another member, as its greeting told (0: not); after
+ * node_link_up(). */
+void node_peer_told(struct node *node, uint64_t member, uint32_t version,
+		    uint32_t entry_max);
+
 /* This id was a member once: it is told so, and never becomes one again. */
 bool node_was_removed(const struct node *node, uint64_t id);
+
+/*
+ * Another member says that this one was removed: true, unless this one is led,
+ * and then it was told of another cluster.
+ */
+void node_believe_removed(struct node *node);
 
 /* This member was removed from its cluster: it has nothing to do any more. */
 bool node_is_removed(const struct node *node);
@@ -217,9 +246,16 @@ void node_spare(struct node *node, void *base);
 /* ---- the loop ---- */
 
 /*
- * One turn at `now_ns` (CLOCK_MONOTONIC); `sweep`: look at all handles, not
- * only at those that were busy lately. Returns what was done (0: nothing,
- * the caller may think of sleeping), or NODE_EFAILED.
+ * What CLOCK_BOOTTIME, which goes on while the host is suspended, shows before
+ * a turn, read after the turn before it ended. A leader's lease is held
+ * against it; without it there is none.
+ */
+void node_clock(struct node *node, uint64_t boot_ns);
+
+/*
+ * One turn at `now_ns` (CLOCK_MONOTONIC), read after what members said was
+ * heard; `sweep`: look at all handles, not only at those that were busy lately. Returns what was done (0: nothing,
+ * the caller may think of sleeping), or a code of enum node_error.
  */
 int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	__attribute__((warn_unused_result));

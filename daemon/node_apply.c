@@ -56,6 +56,10 @@ void apply_committed(struct node *node)
 		uint32_t slice = budget < APPLY_SLICE ? budget : APPLY_SLICE;
 
 		assert(entry && entry->data);
+		if (!node->applying && !version_may_apply(node, entry)) {
+			node->outdated = true;
+			break;
+		}
 		if (!node->applying) {
 			store_apply_begin(node->store, entry);
 			member_apply_begin(node, entry);

@@ -264,6 +264,8 @@ void batch_done(struct node *node, struct batch *batch)
 	batch->done = true;
 	if (batch->kind == ENTRY_CONF_V2 && !batch->count)
 		node->telling = false;
+	if (batch->kind == ENTRY_SETTING)
+		node->raising = false;
 	node->pending_size -= entry_size(batch->size);
 	doubt_forget(node, batch);
 	wal_buffer_release(node->wal, batch->buffer);
@@ -275,5 +277,6 @@ void batch_done(struct node *node, struct batch *batch)
 	if (node->batch_next < node->batch_head)
 		node->batch_next = node->batch_head;
 	node->progress_ns = node->now_ns;
+	node->stalls = 0;
 	forget_requests(node);
 }

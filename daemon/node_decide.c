@@ -42,10 +42,11 @@ static void ask_reads(struct node *node)
 		node->read_round_due = true;
 	}
 	if (!node->read_round_due || node->read_round_open ||
-	    !node_may_propose(node))
+	    !node_may_propose(node) || lease_holds(node))
 		return;
 	if (raft_read_index(node->raft, node->read_base + node->read_round))
 		return;
+	node->status->read_rounds++;
 	node->read_round_open = node->read_round++;
 	node->read_round_ns = node->now_ns;
 	node->read_round_due = false;
@@ -66,6 +67,7 @@ static void take_role(struct node *node, const struct raft_ready *ready)
 	node->leader = ready->leader;
 	if (!leads)
 		propose_again(node);
+	node->stalls = 0;
 	/* What another leader may have dropped is proposed again. */
 	node->compacting = 0;
 	node->cut_due = false;

@@ -216,6 +216,10 @@ static int make_store(struct node *node, const uint8_t *piece, uint32_t size)
 	struct store_settings settings;
 	int code = store_image_settings(piece, size, &settings);
 
+	if (!code && settings.cluster_version > node_version(node))
+		code = -EPROTO;
+	if (code == -EPROTO)
+		node->outdated = true;
 	if (!code && settings.store_address_bytes != node->options.spare_size)
 		code = -EINVAL;
 	if (!code)

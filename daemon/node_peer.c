@@ -64,9 +64,12 @@ static void forget(struct node *node, struct peer *peer)
 	peer->unreachable = false;
 	peer->leaving = false;
 	peer->heard_ns = 0;
+	peer->version = 0;
+	peer->entry_max = 0;
 	peer->forwarded = 0;
 	peer->told = 0;
 	peer->id = 0;
+	version_note_room(node);
 }
 
 /* Who is a member no more is still sent what says so, for a while. */
@@ -180,6 +183,12 @@ void peer_follow_conf(struct node *node)
 		     raft.conf.learner_next_count);
 }
 
+void node_believe_removed(struct node *node)
+{
+	if (!node->leader)
+		node->removed = true;
+}
+
 /*
  * Who was away may be led by one who was no member when it left. While it
  * knows no leader it lets a stranger in, for as long as one that leaves.
@@ -217,6 +226,8 @@ void node_link_down(struct node *node, uint64_t member, enum node_lane lane)
 	if (!peer || !peer->lanes[lane].up)
 		return;
 	lane_reset(node, &peer->lanes[lane]);
+	if (lane == NODE_CONTROL)
+		peer->version = 0; /* it may come back as another release */
 	if (lane != NODE_BULK)
 		return;
 	peer_end_fetch(node, peer);

@@ -21,6 +21,7 @@
 enum {
 	RETRY_NS = 20000000, /* after a refusal that does not stand for ever */
 	STALLED_ELECTIONS = 3, /* timeouts without any batch applied */
+	STALLS_MAX = 5, /* after so many that time does not double any more */
 };
 
 static int32_t dropped_status(int code)
@@ -57,7 +58,8 @@ static bool is_conf(uint32_t kind)
 static bool is_of_leader(uint32_t kind)
 {
 	return kind == ENTRY_SNAPSHOT_CUT || kind == ENTRY_COMPACTION ||
-	       kind == ENTRY_SESSION_EXPIRE || kind == ENTRY_SESSION_DROP;
+	       kind == ENTRY_SESSION_EXPIRE || kind == ENTRY_SESSION_DROP ||
+	       kind == ENTRY_SETTING;
 }
 
 static void retry_later(struct node *node, uint64_t position)
@@ -206,6 +208,8 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 	int code;
 
 	code = is_conf(sealed->kind) ? member_may(node, from, sealed->size) : 0;
+	if (entry_size(sealed->size) > node->entry_max)
+		code = CONCLAVE_ETOOLARGE;
 	if (code == -EAGAIN)
 		put_off(node, sealed);
 	else if (code)
@@ -369,6 +373,10 @@ int propose_received(struct node *node, struct peer *origin,
 		nack(node, &sealed, CONCLAVE_ENOLEADER);
 		return 0;
 	}
+	if (size > node->entry_max) {
+		nack(node, &sealed, CONCLAVE_ETOOLARGE);
+		return 0;
+	}
 	batch_seal_open(node);
 	if (node->sealed_count == SEALED_MAX ||
 	    node->supplied - node->compacted_to + node->sealed_count +
@@ -479,14 +487,19 @@ void propose_step_down(struct node *node)
 	propose_again(node);
 }
 
-/* A batch that is on its way and nothing comes back: it may be lost. */
+/*
+ * A batch that is on its way and nothing comes back: it may be lost. Or this
+ * member lags, and each copy makes the log longer that it must catch up with:
+ * so the next comes later, and none while an image is on its way.
+ */
 static bool is_stalled(const struct node *node)
 {
 	uint64_t patience = STALLED_ELECTIONS * node->options.tick_ns *
 			    node->options.election_ticks;
 
-	return !node_leads(node) && node->batch_head != node->batch_next &&
-	       node->now_ns - node->progress_ns > patience;
+	return !node_leads(node) && !node->incoming.active &&
+	       node->batch_head != node->batch_next &&
+	       node->now_ns - node->progress_ns > patience << node->stalls;
 }
 
 /* While one leads, what is open or sealed comes before what comes again. */
@@ -509,6 +522,8 @@ void propose_retry(struct node *node)
 	doubt_turn(node);
 	if (node->batch_head == node->batch_next)
 		node->progress_ns = node->now_ns;
-	if (is_stalled(node))
-		propose_again(node);
+	if (!is_stalled(node))
+		return;
+	node->stalls += node->stalls < STALLS_MAX;
+	propose_again(node);
 }

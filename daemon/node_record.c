@@ -393,6 +393,9 @@ static uint32_t make_part(struct node *node, uint32_t count)
 	node->buffer =
 		record_open_large(node, entry_size(node->received[first].size));
 	room = node->buffer ? room_left(node->buffer) : 0;
+	/* It was proposed where nobody knew how small the segments are here. */
+	if (entry_size(node->received[first].size) > wal_buffer_max(node->wal))
+		node->too_small = true;
 	for (i = first; i < count; i++) {
 		uint32_t size = entry_size(node->received[i].size);
 

@@ -46,6 +46,8 @@ enum node_state_limits {
 	HASHES_KEPT = 8, /* samples of the state's hash */
 	ENDS_MAX = 1024, /* sessions whose end is to be proposed */
 	SAMPLES_MAX = 64, /* of (time, revision), for retention */
+	LEASE_TICKS = 128, /* whose time is known; a power of two */
+	VERSION_LEASE = 2, /* cluster_version from which leases count */
 	ORPHANS_MAX = 1 << 17,
 	HOT_PASSES = 2000, /* how long a quiet handle stays hot */
 	APPLY_BUDGET = 4000,
@@ -182,6 +184,8 @@ struct peer {
 	bool leaving; /* no member any more, since */
 	uint64_t leave_ns;
 	uint64_t heard_ns; /* its last frame; 0: none */
+	uint32_t version; /* that it can apply; 0: not known */
+	uint32_t entry_max; /* that its log has room for; 0: not known */
 	struct hash_sample said; /* of its state, last */
 	uint64_t forwarded; /* last index of a batch of its making, */
 	uint64_t told; /* and how far it was told at once what is committed */
@@ -327,6 +331,9 @@ struct node {
 
 	uint64_t now_ns;
 	uint64_t tick_due_ns;
+	uint64_t boot_ns; /* node_clock(); 0: not told */
+	uint64_t ticks; /* that Raft was given */
+	uint64_t tick_boot_ns[LEASE_TICKS]; /* boot_ns of the last of them */
 	uint64_t append_ns; /* when the record in flight was submitted, */
 	bool writing; /* if there is one */
 	bool disk_sick; /* it takes too long */
@@ -359,6 +366,7 @@ struct node {
 	uint64_t batch_retry; /* refused: to be proposed again from here */
 	uint64_t retry_ns; /* when */
 	uint64_t progress_ns; /* when a batch was done last */
+	uint32_t stalls; /* times that all came again since */
 	uint64_t pending_size; /* bytes of batches that are not done */
 	uint32_t refusals; /* batches whose refusal is not definite yet */
 
@@ -403,6 +411,10 @@ struct node {
 	uint64_t read_round_ns; /* when it was asked */
 	bool read_round_due;
 
+	bool raising; /* a cluster_version is on its way into the log */
+	uint32_t entry_max; /* bytes that all members known have room for */
+	bool too_small; /* an entry came that has no room in a segment here */
+	bool outdated; /* one came that this member cannot apply */
 	bool damaged; /* the log is not whole */
 	struct wal_damage damage;
 	struct raft_hard_state damaged_hard; /* as it was found */
@@ -660,6 +672,26 @@ void drain_turn(struct node *node);
 /* ---- node_apply.c ---- */
 
 void apply_committed(struct node *node);
+
+/* ---- node_lease.c: reads without asking the others ---- */
+
+/* A tick was given to Raft. */
+void lease_tick(struct node *node);
+
+/* Whether this member may tell by the clock alone that no other leads. */
+bool lease_holds(const struct node *node);
+
+/* Confirms the reads that were taken in earlier turns. */
+void lease_reads(struct node *node);
+
+/* ---- node_version.c: what all members can apply ---- */
+
+/* Leads: raises the cluster's version when all are ready for it. */
+void version_raise(struct node *node);
+bool version_may_apply(const struct node *node, const struct raft_entry *entry);
+
+/* A member's room for entries is known, or not any more. */
+void version_note_room(struct node *node);
 
 /* ---- node_work.c: snapshots, compaction, retention ---- */
 

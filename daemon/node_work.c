@@ -249,6 +249,7 @@ void work_background(struct node *node)
 	cut_when_due(node);
 	cut_when_wanted(node);
 	member_tell_addresses(node);
+	version_raise(node);
 	keep_retention(node);
 	keep_size(node);
 	if (store_compact(node->store, COMPACT_BUDGET))
@@ -317,8 +318,10 @@ int work_load_snapshot(struct node *node, const struct wal_report *report,
 		code = -EBADMSG;
 	if (!code)
 		code = load_image(node);
+	if (!code && node_cluster_version(node) > node_version(node))
+		code = -EPROTO;
 	if (code)
-		return code;
+		return code == -EPROTO ? NODE_EOUTDATED : code;
 	store_hash(node->store, &is);
 	if (is.low != says.low || is.high != says.high ||
 	    store_applied(node->store) != snapshot.index)
@@ -375,6 +378,8 @@ static int replay_one(struct node *node, struct raft_entry *entry,
 	struct raft_entry loaded = *entry;
 	int code = 0;
 
+	if (entry->index <= commit && !version_may_apply(node, entry))
+		return NODE_EOUTDATED;
 	if (entry->index <= commit) {
 		apply_now(node, entry);
 		loaded.data = NULL;

@@ -67,6 +67,9 @@ struct wire_greeting peers_greeting(const struct peers *peers, uint64_t to,
 		.to = to,
 		.incarnation = peers->incarnation,
 		.lane = lane,
+		.version = (uint16_t)node_version(peers->node),
+		.in_force = (uint16_t)node_cluster_version(peers->node),
+		.entry_max = node_entry_max(peers->node),
 	};
 
 	memcpy(greeting.cluster, peers->cluster, sizeof(greeting.cluster));
@@ -243,6 +246,8 @@ void peers_open(struct peers *peers, struct link *link)
 		peers_drop(peers, link);
 		return;
 	}
+	node_peer_told(peers->node, link->member, link->version,
+		       link->entry_max);
 	if (!link->dialled)
 		peers->arrived--;
 	if (lane->dialling == number)

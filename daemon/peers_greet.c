@@ -18,6 +18,14 @@ void peers_begin_greeting(struct peers *peers, struct link *link)
 	link_greet(link, &greeting);
 }
 
+/* Releases: as wire_greeting_compare(). */
+static int compare(const struct peers *peers,
+		   const struct wire_greeting *greeting)
+{
+	return wire_greeting_compare(greeting, node_version(peers->node),
+				     node_cluster_version(peers->node));
+}
+
 /* ---- arrivals ---- */
 
 /* The oldest that has said nothing makes room. */
@@ -82,7 +90,23 @@ static int judge_answer(const struct peers *peers, const struct link *link,
 		return status;
 	if (answer->from != link->member)
 		return WIRE_EMEMBER;
+	int order = compare(peers, answer);
+	if (order != 0)
+		return order < 0 ? WIRE_EBEHIND : WIRE_EOUTDATED;
 	return answer->lane == link->lane ? WIRE_OK : WIRE_ELANE;
+}
+
+/*
+ * It was away when it was removed, and will not learn of it from the log. It
+ * believes the very member that it dialled.
+ */
+static bool is_removed(const struct peers *peers, const struct link *link,
+		       const struct wire_greeting *answer)
+{
+	return answer->status == WIRE_EREMOVED &&
+	       answer->from == link->member &&
+	       wire_greeting_judge(answer, peers->cluster, peers->member) ==
+		       WIRE_OK;
 }
 
 static void hear_answer(struct peers *peers, struct link *link,
@@ -94,10 +118,14 @@ static void hear_answer(struct peers *peers, struct link *link,
 	assert(member);
 	if (status != WIRE_OK) {
 		peers_complain(peers, member, wire_refusal_text(status), 0);
+		if (is_removed(peers, link, answer))
+			node_believe_removed(peers->node);
 		peers_drop(peers, link);
 		return;
 	}
 	link->incarnation = answer->incarnation;
+	link->version = answer->version;
+	link->entry_max = answer->entry_max;
 	peers_open(peers, link);
 }
 
@@ -224,12 +252,17 @@ static void hear_first(struct peers *peers, struct link *link,
 	}
 	if (member && !peers_is_named(peers, link, member))
 		status = WIRE_ENAME;
+	int order = compare(peers, greeting);
+	if (status == WIRE_OK && order != 0)
+		status = order < 0 ? WIRE_EOUTDATED : WIRE_EBEHIND;
 	if (status != WIRE_OK) {
 		refuse(peers, link, greeting->from, status);
 		return;
 	}
 	link->member = greeting->from;
 	link->incarnation = greeting->incarnation;
+	link->version = greeting->version;
+	link->entry_max = greeting->entry_max;
 	link_set_lane(link, (enum node_lane)greeting->lane);
 	place(peers, link, &member->lanes[link->lane]);
 }

@@ -162,6 +162,14 @@ static const struct explanation explanations[] = {
 	 "after it",
 	 "look at the disk (the kernel's log says more), then start again: "
 	 "recovery decides what stands"},
+	{NODE_ESEGMENT, MEMBER_OTHER,
+	 "the cluster's log has an entry that no segment of this member has "
+	 "room for",
+	 "start it with --segment-size as the other members have it"},
+	{NODE_EOUTDATED, MEMBER_DAMAGED,
+	 "this release is older than what the cluster has agreed on",
+	 "install the release that the other members run, and start that; "
+	 "the data folder is as it was"},
 	{-EBADMSG, MEMBER_DAMAGED, "the snapshot contradicts itself",
 	 "restore this folder from a copy"},
 };

@@ -137,6 +137,16 @@ int wire_greeting_judge(const struct wire_greeting *greeting,
 	return WIRE_OK;
 }
 
+int wire_greeting_compare(const struct wire_greeting *greeting,
+			  uint32_t version, uint32_t in_force)
+{
+	uint32_t theirs = greeting->version ? greeting->version : 1;
+
+	if (theirs < in_force || greeting->entry_format < ENTRY_FORMAT)
+		return -1;
+	return greeting->in_force > version;
+}
+
 const char *wire_refusal_text(int status)
 {
 	switch (status) {
@@ -170,6 +180,16 @@ const char *wire_refusal_text(int status)
 		       "which the member is: issue one with that as "
 		       "subjectAltName, or allow the name it has with "
 		       "--peer-names";
+	case WIRE_EOUTDATED:
+		return "the release of who dials is older than what the "
+		       "cluster has agreed on (see conclavectl settings "
+		       "cluster_version): install there the release that the "
+		       "others run; its data folder stays as it is";
+	case WIRE_EBEHIND:
+		return "the release of who answers is older than what the "
+		       "cluster has agreed on (see conclavectl settings "
+		       "cluster_version): install there the release that the "
+		       "others run; its data folder stays as it is";
 	default:
 		return "refused for a reason that this version does not know: "
 		       "look into the log of the other member";

@@ -21,9 +21,12 @@
  *  48  u64  incarnation    of `from`
  *  56  u8   lane           enum node_lane
  *  57  u8   entry_format   newest that it can apply
- *  58  u16  reserved       0
+ *  58  u16  version        newest cluster_version that it can apply; 0: 1
  *  60  i32  status         0, or why the answerer refuses: enum wire_refusal
- *  64  u8[64] reserved     0
+ *  64  u16  in_force       the cluster_version that is in force there
+ *  66  u16  reserved       0
+ *  68  u32  entry_max      largest entry that its log has room for; 0: any
+ *  72  u8[56] reserved     0
  *
  * Frame, little-endian: 96 bytes, then `body_size` bytes of body, then zeros
  * up to the next multiple of 8:
@@ -125,6 +128,8 @@ enum wire_refusal {
 	WIRE_ELANE = 6, /* no such lane */
 	WIRE_EREMOVED = 7, /* this id was removed from the cluster */
 	WIRE_ENAME = 8, /* its certificate has none of the names allowed */
+	WIRE_EOUTDATED = 9, /* who dials is too old for the cluster_version */
+	WIRE_EBEHIND = 10, /* who answers is */
 };
 
 struct wire_greeting {
@@ -138,9 +143,12 @@ struct wire_greeting {
 	uint64_t incarnation;
 	uint8_t lane;
 	uint8_t entry_format;
-	uint16_t reserved0;
+	uint16_t version;
 	int32_t status;
-	uint8_t reserved1[64];
+	uint16_t in_force;
+	uint16_t reserved0;
+	uint32_t entry_max;
+	uint8_t reserved1[56];
 };
 
 /* The header of a frame. */
@@ -201,6 +209,15 @@ int wire_greeting_check(const uint8_t bytes[WIRE_GREETING_SIZE],
  */
 int wire_greeting_judge(const struct wire_greeting *greeting,
 			const uint8_t cluster[16], uint64_t member)
+	__attribute__((warn_unused_result));
+
+/*
+ * Whether one of two members cannot apply what the cluster of the other writes
+ * into its log: -1: the greeting's sender, 1: who hears it and can apply
+ * `version` where `in_force` is, 0: neither.
+ */
+int wire_greeting_compare(const struct wire_greeting *greeting,
+			  uint32_t version, uint32_t in_force)
 	__attribute__((warn_unused_result));
 
 /* What a refusal means and what to do next, for a person: a sentence. */

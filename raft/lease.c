@@ -33,6 +33,7 @@ void raft_lease(const struct raft *raft, struct raft_lease *ret_lease)
 	if (confirmed == 0 || round->number != confirmed)
 		return;
 	ret_lease->term = raft->term;
+	ret_lease->start_tick = round->tick;
 	ret_lease->end_tick =
 		round->tick + (uint64_t)(raft->options.election_ticks - 1) *
 				      LEASE_TENTHS / 10;

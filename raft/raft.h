@@ -218,7 +218,10 @@ struct raft_ready {
 
 struct raft_lease {
 	uint64_t term; /* 0: no lease */
-	uint64_t end_tick; /* in calls of raft_tick() since birth */
+	/* In calls of raft_tick() since birth. Who must hold it against a clock
+	 * counts the ticks between from when the first of them was made. */
+	uint64_t start_tick;
+	uint64_t end_tick;
 };
 
 struct raft_status {

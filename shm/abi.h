@@ -403,7 +403,9 @@ struct cv_status {
 	uint64_t store_used; /* gauge */
 	uint64_t snapshots;
 	uint64_t log_size; /* gauge */
-	uint64_t reserved3[7];
+	uint64_t read_rounds; /* begun to ask who leads, for reads of here */
+	uint64_t lease_reads; /* that needed none */
+	uint64_t reserved3[5];
 	/* Powers of two of nanoseconds: durable write, and turn. */
 	uint64_t write_ns[CV_HISTOGRAM_BUCKETS];
 	uint64_t turn_ns[CV_HISTOGRAM_BUCKETS];

@@ -193,6 +193,8 @@ static void print_counters(const struct ctl *ctl, const struct cv_status *s)
 	ctl_print_number(ctl, "turns", s->turns);
 	ctl_print_number(ctl, "proposals", s->proposals);
 	ctl_print_number(ctl, "reads", s->reads);
+	ctl_print_number(ctl, "read_rounds", s->read_rounds);
+	ctl_print_number(ctl, "lease_reads", s->lease_reads);
 	ctl_print_number(ctl, "refused", s->refused);
 	ctl_print_number(ctl, "cancelled", s->cancelled);
 	ctl_print_number(ctl, "batches", s->batches);

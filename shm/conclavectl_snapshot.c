@@ -137,9 +137,20 @@ static uint64_t now_s(void)
  */
 static int find_index(struct ctl *ctl, uint64_t *ret_index)
 {
+	struct cv_status now;
 	struct cv_state state;
 	int status = 0;
 
+	if (!ctl->options->serializable &&
+	    conclave_status(ctl->conclave, &now) == 0 &&
+	    (now.alarms & CV_ALARM_CORRUPT) != 0) {
+		fprintf(stderr,
+			"conclavectl: %s: alarm CORRUPT: the state of this "
+			"member differs from another's; save from another "
+			"member, or say --serializable\n",
+			ctl->options->command);
+		return CTL_NOT_APPLIED;
+	}
 	if (!ctl->options->serializable)
 		status = conclave_get(ctl->conclave, "save", 4, NULL, 0, NULL);
 	if (status == CONCLAVE_ENOTFOUND)

@@ -11,9 +11,9 @@
  * waits, and for what, fences, looks at its slots again, and sleeps on the
  * word with the value that it read first. The daemon posts slots, advances the
  * word, fences and looks whether the client waits; only then it wakes. Who
- * waits for a result is not woken because its request was taken. A client that lives
- * in an event loop *arms* instead: each change of `armed` asks for one ring of
- * the completion descriptor.
+ * waits for a result is not woken because its request was taken. A client that
+ * lives in an event loop *arms* instead: each change of `armed` asks for one
+ * ring of the completion descriptor.
  *
  * The completion word counts posts, modulo 2^32: a client that has found as
  * many results as were counted need not look for more.
@@ -97,8 +97,8 @@ struct cv_waker {
 
 /*
  * After `count` slots were posted (0: only ring space was released): what does
- * the client need? A set of enum cv_wake, or 0. Each call answers an arming at most once, so what it returns
- * must be done, later in the turn.
+ * the client need? A set of enum cv_wake, or 0. Each call answers an arming at
+ * most once, so what it returns must be done, later in the turn.
  */
 static inline uint32_t cv_wake_post(struct cv_waker *waker,
 				    struct cv_down_words *down,

@@ -20,6 +20,15 @@ static uint8_t *buffer_record(const struct wal *wal,
 	       DISK_BLOCK;
 }
 
+uint32_t wal_buffer_max(const struct wal *wal)
+{
+	uint32_t blocks = wal->buffer_size / DISK_BLOCK - 1;
+
+	return blocks > WAL_BLOCKS_SMALL
+		       ? record_room(RECORD_PAYLOAD_LARGE, blocks)
+		       : record_room(RECORD_PAYLOAD_SMALL, blocks);
+}
+
 struct wal_buffer *wal_buffer_open(struct wal *wal, uint32_t hint)
 {
 	uint32_t blocks = wal->buffer_size / DISK_BLOCK - 1;

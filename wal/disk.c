@@ -210,14 +210,9 @@ void disk_submit(struct disk *disk, struct disk_op *op)
 	disk_list_push(&disk->queued, op);
 }
 
-bool disk_is_queued(const struct disk *disk)
-{
-	return disk->queued.first != NULL;
-}
-
 void disk_flush(struct disk *disk)
 {
-	if (!disk_is_queued(disk))
+	if (!disk->queued.first)
 		return;
 	if (disk->ring)
 		disk_uring_flush(disk);

@@ -72,9 +72,6 @@ void disk_submit(struct disk *disk, struct disk_op *op);
  */
 void disk_flush(struct disk *disk);
 
-/* Whether disk_flush() has anything to hand in. */
-bool disk_is_queued(const struct disk *disk);
-
 /* The next finished operation, or NULL. */
 struct disk_op *disk_reap(struct disk *disk);
 

@@ -135,6 +135,12 @@ struct wal_buffer {
 };
 
 /*
+ * Bytes of the largest entry that a record of this log has room for, and so
+ * the largest hint that can ever be met.
+ */
+uint32_t wal_buffer_max(const struct wal *wal);
+
+/*
  * Opens a buffer for about `hint` bytes of entries; more than the small
  * kind's room gives the large kind. NULL: none is free now.
  */

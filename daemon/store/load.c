@@ -234,11 +234,16 @@ int store_image_settings(const void *piece, uint32_t size,
 		return -EBADMSG;
 	memcpy(&head, piece, sizeof(head));
 	if (head.size != sizeof(head) || head.type != IMAGE_TYPE_HEAD ||
-	    head.magic != IMAGE_MAGIC || head.format != STORE_FORMAT ||
-	    head.setting_count != SETTING_COUNT)
+	    head.magic != IMAGE_MAGIC)
+		return -EBADMSG;
+	if (head.format > STORE_FORMAT)
+		return -EPROTO;
+	if (head.format != STORE_FORMAT || head.setting_count != SETTING_COUNT)
 		return -EBADMSG;
 	for (i = 0; i < SETTING_COUNT; i++)
 		setting_put(&settings, i, head.settings[i].value);
+	if (setting_is_of_newer(&settings))
+		return -EPROTO;
 	if (!setting_are_valid(&settings))
 		return -EBADMSG;
 	*ret_settings = settings;

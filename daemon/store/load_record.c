@@ -19,8 +19,11 @@ int load_head(struct store *store, const uint8_t *stage)
 	uint32_t i;
 
 	memcpy(&head, stage, sizeof(head));
-	if (load->phase != 0 || head.magic != IMAGE_MAGIC ||
-	    head.format != STORE_FORMAT ||
+	if (load->phase != 0 || head.magic != IMAGE_MAGIC)
+		return -EBADMSG;
+	if (head.format > STORE_FORMAT)
+		return -EPROTO;
+	if (head.format != STORE_FORMAT ||
 	    head.setting_count != SETTING_COUNT || head.revision == 0 ||
 	    head.compacted > head.revision)
 		return -EBADMSG;
@@ -31,6 +34,8 @@ int load_head(struct store *store, const uint8_t *stage)
 			head.settings[i].version,
 		};
 	}
+	if (setting_is_of_newer(&store->settings))
+		return -EPROTO;
 	if (!setting_are_valid(&store->settings))
 		return -EBADMSG;
 	if (store->settings.store_address_bytes != store->map.size)

@@ -1,5 +1,6 @@
 /* The settings' names, limits and texts. */
 #include "daemon/store/state.h"
+#include "raft/entry.h"
 
 #include <string.h>
 
@@ -83,22 +84,41 @@ static bool parse(struct key text, uint64_t *ret_value)
 	return true;
 }
 
-int setting_apply(struct store *store, struct key name, struct key value)
+/* The setting's id; SETTING_COUNT: there is none of that name. */
+static uint32_t find(struct key name)
 {
-	struct store_settings settings = store->settings;
-	uint64_t number;
 	uint32_t id = 0;
 
 	while (id < SETTING_COUNT &&
 	       (strlen(kinds[id].name) != name.size ||
 		memcmp(kinds[id].name, name.bytes, name.size) != 0))
 		id++;
+	return id;
+}
+
+/*
+ * What was written by a newer one must still be understood, and only a leader
+ * that knows what all members can apply may raise it.
+ */
+static bool may_be_version(const struct store *store, uint64_t version)
+{
+	uint64_t now = store->settings.cluster_version;
+
+	return version == now ||
+	       (version > now && store->apply.kind == ENTRY_SETTING);
+}
+
+int setting_apply(struct store *store, struct key name, struct key value)
+{
+	struct store_settings settings = store->settings;
+	uint32_t id = find(name);
+	uint64_t number;
+
 	if (id == SETTING_COUNT)
 		return CONCLAVE_ENOTFOUND;
 	if (id == SETTING_STORE_ADDRESS_BYTES || !parse(value, &number))
 		return CONCLAVE_EBADREQ;
-	/* What was written by a newer one must still be understood. */
-	if (id == SETTING_CLUSTER_VERSION && number < settings.cluster_version)
+	if (id == SETTING_CLUSTER_VERSION && !may_be_version(store, number))
 		return CONCLAVE_EBADREQ;
 	setting_put(&settings, id, number);
 	if (!setting_are_valid(&settings))
@@ -107,6 +127,25 @@ int setting_apply(struct store *store, struct key name, struct key value)
 	store->setting_records[id].mod_revision = store->revision;
 	store->setting_records[id].version++;
 	return 0;
+}
+
+uint64_t store_entry_version(const struct raft_entry *entry)
+{
+	struct op op = {0};
+	uint64_t version;
+
+	if (entry->kind != ENTRY_SETTING ||
+	    op_decode(entry_payload(entry->data), entry->size, &op) != 0 ||
+	    find((struct key){op.key, op.head.key_size}) !=
+		    SETTING_CLUSTER_VERSION ||
+	    !parse((struct key){op.value, op.head.value_size}, &version))
+		return 0;
+	return version;
+}
+
+bool setting_is_of_newer(const struct store_settings *settings)
+{
+	return settings->cluster_version > STORE_CLUSTER_VERSION;
 }
 
 uint32_t setting_format(uint64_t value, char ret_text[SETTING_VALUE_MAX])

@@ -31,6 +31,9 @@ const char *setting_name(uint32_t id);
 /* Whether all values are within their limits, also with each other. */
 bool setting_are_valid(const struct store_settings *settings);
 
+/* Whether a newer release than this one set them. */
+bool setting_is_of_newer(const struct store_settings *settings);
+
 uint64_t setting_get(const struct store_settings *settings, uint32_t id);
 void setting_put(struct store_settings *settings, uint32_t id, uint64_t value);
 

@@ -20,7 +20,11 @@
 
 enum store_limits {
 	STORE_FORMAT = 2,
-	STORE_CLUSTER_VERSION = 1, /* newest that this code can apply */
+	/*
+	 * Newest that this code can apply. 1: the first; 2: every member keeps
+	 * what it promises a leader, so lease_reads may take effect.
+	 */
+	STORE_CLUSTER_VERSION = 2,
 	STORE_MEMBERS_MAX = 64, /* with those that were removed */
 	STORE_ADDRESS_MAX = 128, /* host:port, with its NUL */
 	STORE_PIECE_MIN = 64 << 10, /* least room for a piece of an image */
@@ -35,7 +39,8 @@ struct store_settings {
 	uint64_t sessions_max; /* default 65,536 */
 	uint64_t store_address_bytes; /* 16 × quota; constant of the cluster */
 	uint64_t lease_reads; /* 0 or 1 */
-	uint64_t cluster_version; /* only rises; 0 at birth: 1 */
+	/* Only rises, and only by an entry of the leader's; 0 at birth: 1 */
+	uint64_t cluster_version;
 };
 
 struct store;
@@ -84,6 +89,12 @@ int store_apply(struct store *store, uint32_t budget)
  */
 const struct store_result *store_results(const struct store *store,
 					 uint32_t *ret_count);
+
+/*
+ * The cluster_version that an entry would put in force, whatever this code can
+ * apply; 0: none. Who cannot apply that must not apply the entry.
+ */
+uint64_t store_entry_version(const struct raft_entry *entry);
 
 uint64_t store_applied(const struct store *store);
 uint64_t store_revision(const struct store *store);
@@ -240,7 +251,8 @@ void store_image_end(struct store *store);
 
 /*
  * The settings in an image, from its first piece (at least 272 bytes): how a
- * store must be made to load it. -EBADMSG: not an image.
+ * store must be made to load it. -EBADMSG: not an image; -EPROTO: one of a
+ * newer release, as for store_load().
  */
 int store_image_settings(const void *piece, uint32_t size,
 			 struct store_settings *ret_settings)
@@ -249,8 +261,8 @@ int store_image_settings(const void *piece, uint32_t size,
 /*
  * Loads an image into a store just made, piece by piece as they come (cut
  * anywhere). The work is proportional to the size of the piece. -EBADMSG: not
- * an image, or its hash differs from its content; -EINVAL: it is of a store
- * with other store_address_bytes. After an error the store has to be made
+ * an image, or its hash differs from its content; -EPROTO: a newer release
+ * made it; -EINVAL: it is of a store with other store_address_bytes. After an error the store has to be made
  * anew.
  */
 int store_load(struct store *store, const void *piece, uint32_t size)

@@ -232,6 +232,39 @@ START_TEST(a_frozen_member_shows_nothing_stale_when_it_wakes)
 }
 END_TEST
 
+/* Until reads on the leader need no round; which one it is. */
+static uint32_t await_lease(void)
+{
+	uint64_t deadline = cluster_now_ms() + PATIENCE_MS;
+	struct cv_status before, after;
+	uint32_t leader;
+
+	do {
+		cluster_rest(deadline);
+		leader = cluster_leader(ALL);
+		ck_assert_int_eq(
+			conclave_status(cluster_client(leader), &before), 0);
+		cluster_put(leader, "k", "leased");
+		cluster_check(leader, "k", "leased");
+		ck_assert_int_eq(
+			conclave_status(cluster_client(leader), &after), 0);
+	} while (after.lease_reads == before.lease_reads);
+	return leader;
+}
+
+START_TEST(a_frozen_leader_keeps_no_lease)
+{
+	uint32_t round;
+
+	cluster_start();
+	(void)cluster_leader(ALL);
+	ck_assert_int_eq(
+		conclave_setting(cluster_client(0), "lease_reads", "1"), 0);
+	for (round = 0; round < 3; round++)
+		freeze(await_lease(), "while the leader was frozen");
+}
+END_TEST
+
 static void put_big(uint32_t i, uint32_t number)
 {
 	static uint8_t value[BIG_SIZE];
@@ -301,6 +334,7 @@ int main(void)
 	tcase_add_test(tests, a_leader_that_is_told_to_stop_fails_no_write);
 	tcase_add_test(tests,
 		       a_frozen_member_shows_nothing_stale_when_it_wakes);
+	tcase_add_test(tests, a_frozen_leader_keeps_no_lease);
 	tcase_add_test(image, a_member_that_lags_gets_an_image);
 	suite_add_tcase(suite, tests);
 	suite_add_tcase(suite, image);

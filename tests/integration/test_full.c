@@ -220,6 +220,72 @@ START_TEST(a_full_disk_refuses_writes_and_keeps_the_rest_on_the_plain_engine)
 }
 END_TEST
 
+static int snapshot(const char *what, const char *file, const char *flag)
+{
+	const char *program = getenv("CONCLAVECTL");
+	const char *const arguments[] = {
+		program ? program : "build/conclavectl",
+		"snapshot",
+		what,
+		file,
+		flag,
+		"--cluster=again",
+		"--member=1",
+		NULL,
+	};
+	const char *const save[] = {arguments[0], "snapshot", what,
+				    file,	  flag,	      NULL};
+
+	return support_run(strcmp(what, "save") == 0 ? save : arguments,
+			   output);
+}
+
+static void expect(int status, int wanted, const char *said)
+{
+	ck_assert_msg(status == wanted && strstr(output, said) != NULL,
+		      "status %d: %s", status, output);
+}
+
+START_TEST(a_backup_for_which_there_is_no_room_leaves_nothing)
+{
+	char file[PATH_ROOM + 16], partial[PATH_ROOM + 32],
+		data[PATH_ROOM + 32], flag[DAEMON_PATH_MAX + 16];
+	struct conclave *handle;
+	uint32_t i;
+
+	if (!make_disk())
+		return;
+	(void)snprintf(file, sizeof(file), "%s/backup", mount_point);
+	(void)snprintf(data, sizeof(data), "--data=%s/data", mount_point);
+	daemon_.program = support_conclaved();
+	daemon_.flags[0] = NULL;
+	ck_assert_int_eq(daemon_process_start(&daemon_, support_folder()), 0);
+	(void)snprintf(flag, sizeof(flag), "--socket=%s", daemon_.socket);
+	handle = open_handle();
+	for (i = 0; i < 60; i++)
+		ck_assert_int_eq(put(handle, i), 0);
+	conclave_close(handle);
+
+	add_ballast(80 << 20);
+	expect(snapshot("save", file, flag), 1, "No space left");
+	(void)snprintf(partial, sizeof(partial), "%s.partial", file);
+	ck_assert_int_ne(access(file, F_OK), 0);
+	ck_assert_int_ne(access(partial, F_OK), 0);
+	drop_ballast();
+	expect(snapshot("save", file, flag), 0, "saved");
+
+	/* Nor does a restore; and no empty log is begun in its stead. */
+	add_ballast(40 << 20);
+	expect(snapshot("restore", file, data), 1, "the disk is full");
+	ck_assert_int_ne(access(data + 7, F_OK), 0);
+	ck_assert_int_eq(command(support_conclaved(), data, NULL, NULL, NULL),
+			 3);
+	drop_ballast();
+	expect(snapshot("restore", file, data), 0, "60 keys");
+	daemon_process_remove(&daemon_);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("full");
@@ -233,6 +299,8 @@ int main(void)
 	tcase_add_test(
 		tests,
 		a_full_disk_refuses_writes_and_keeps_the_rest_on_the_plain_engine);
+	tcase_add_test(tests,
+		       a_backup_for_which_there_is_no_room_leaves_nothing);
 	suite_add_tcase(suite, tests);
 	return support_main(suite);
 }

@@ -12,6 +12,10 @@
 #include <inttypes.h>
 #include <string.h>
 
+enum {
+	LEASE_CHOICES = 2, /* at the end of the settings that are chosen from */
+};
+
 static void call_put(struct worker *worker)
 {
 	uint32_t key = worker_any_key(), key_size, size;
@@ -254,9 +258,11 @@ static void call_setting(struct worker *worker)
 		{"retention_ms", "2000"},   {"session_expiry_ms", "100"},
 		{"session_expiry_ms", "5"}, {"session_expiry_ms", "600000"},
 		{"tombstone_ms", "1"},	    {"tombstone_ms", "600000"},
-		{"sessions_max", "4096"},
+		{"sessions_max", "4096"},   {"lease_reads", "0"},
+		{"lease_reads", "1"},
 	};
-	size_t count = sizeof(choices) / sizeof(choices[0]);
+	size_t count = sizeof(choices) / sizeof(choices[0]) -
+		       (sim.swarm.lease_reads ? 0 : LEASE_CHOICES);
 	size_t choice = sim_below(SIM_CLIENT, count);
 	int code = conclave_setting(worker->c, choices[choice].name,
 				    choices[choice].value);
@@ -275,7 +281,10 @@ void calls_one(struct worker *worker)
 		return;
 	}
 	uint64_t draw = sim_below(SIM_CLIENT, 100);
-	if (draw < 35)
+	/* Who writes is stopped by what reads may not notice. */
+	if (sim.bug == SIM_BUG_WILD_CLOCKS && worker->client % 3 != 0)
+		call_get(worker);
+	else if (draw < 35)
 		call_put(worker);
 	else if (draw < 50)
 		call_cas(worker);

@@ -11,6 +11,7 @@
 #include "tests/sim/roster.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/stranger.h"
+#include "tests/sim/watch.h"
 
 #include <assert.h>
 #include <string.h>
@@ -243,10 +244,23 @@ static void freeze(uint32_t machine)
 	machine_freeze(machine, sim.now + ns);
 }
 
+/* A lie about clocks: who leads has the slowest of all. */
+static void slow_leader(void)
+{
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
+		bool leads = watch_leader() == (int)i;
+		machine_drift(i, leads ? -sim.swarm.drift_max : 0);
+	}
+}
+
 static void drift(uint32_t machine)
 {
 	uint64_t range = 2 * (uint64_t)sim.swarm.drift_max;
 	sim_fault(SIM_FAULT_CLOCK_DRIFTS);
+	if (sim.bug == SIM_BUG_WILD_CLOCKS) {
+		slow_leader();
+		return;
+	}
 	machine_drift(machine, (int32_t)sim_below(SIM_CLOCK, range + 1) -
 				       sim.swarm.drift_max);
 }

@@ -33,7 +33,8 @@ struct tap {
 	uint8_t head[WIRE_HEADER_SIZE];
 	struct place recent[RECENT_MAX];
 	uint64_t count;
-	bool asked; /* for a chunk of an image */
+	uint64_t image; /* of which chunks were asked for, */
+	uint64_t asked; /* below this one */
 };
 
 static struct tap taps[NET_ENDS_MAX];
@@ -45,7 +46,8 @@ void frames_begin(int end, uint64_t position)
 	tap->skip = 0;
 	tap->used = 0;
 	tap->count = 0;
-	tap->asked = false;
+	tap->image = 0;
+	tap->asked = 0;
 }
 
 uint64_t frames_at(int end, uint64_t position)
@@ -134,9 +136,12 @@ static void check_image(const struct speaker *speaker,
 
 static void note_ask(struct tap *tap, const struct wire_frame *frame)
 {
-	if (!tap->asked && frame->first_index > 0)
+	bool again = frame->log_index != tap->image ||
+		     frame->first_index < tap->asked;
+	if (again && frame->first_index > 0)
 		SIM_SOMETIMES(IMAGE_RESUMED);
-	tap->asked = true;
+	tap->image = frame->log_index;
+	tap->asked = frame->first_index + 1;
 }
 
 static void note_transfer(const struct speaker *speaker)

@@ -70,14 +70,13 @@ struct ghost {
 
 static struct ghost ghost;
 
-static const struct store_settings settings = {
+static struct store_settings settings = {
 	.quota_bytes = GHOST_STORE_SIZE / 16,
 	.retention_ms = 300000,
 	.session_expiry_ms = 600000,
 	.tombstone_ms = 600000,
 	.sessions_max = 4096,
 	.store_address_bytes = GHOST_STORE_SIZE,
-	.lease_reads = 0,
 };
 
 const struct store_settings *ghost_settings(void)
@@ -105,6 +104,7 @@ static void renew_store(void)
 	}
 	int status = madvise(ghost.memory, GHOST_STORE_SIZE, MADV_DONTNEED);
 	assert(status == 0);
+	settings.lease_reads = sim.swarm.lease_reads;
 	status = store_init(&ghost.store, ghost.memory, GHOST_STORE_SIZE,
 			    &settings);
 	assert(status == 0);

@@ -121,6 +121,21 @@ static bool step(struct links *links, struct link *link)
 	return heard > 0 || link->state != before;
 }
 
+/* In the middle of an image, which must go on over another connection. */
+static void break_image(const struct links *links)
+{
+	const struct incoming *in = &links->node->incoming;
+	if (sim.healing || sim.swarm.wire_ns == 0 || !in->active ||
+	    in->written || in->next == 0 || sim_below(SIM_NET, 6) != 0)
+		return;
+	for (uint32_t i = 0; i < links->used; i++) {
+		const struct link *link = &links->links[i];
+		if (link->state == LINK_OPEN && link->lane == NODE_BULK &&
+		    link->member == in->from)
+			net_break(link->end);
+	}
+}
+
 bool lanes_turn(uint32_t machine, struct node *node)
 {
 	struct links *links = &tables[machine];
@@ -135,6 +150,7 @@ bool lanes_turn(uint32_t machine, struct node *node)
 		if (links->links[i].state != LINK_FREE &&
 		    step(links, &links->links[i]))
 			any = true;
+	break_image(links);
 	links_dial(links);
 	return any;
 }

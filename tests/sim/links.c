@@ -112,6 +112,9 @@ void links_greet(struct links *links, const struct link *link, uint64_t to,
 		.incarnation = machine_view(links->machine)->life,
 		.lane = link->lane,
 		.status = status,
+		.version = (uint16_t)node_version(links->node),
+		.in_force = (uint16_t)node_cluster_version(links->node),
+		.entry_max = node_entry_max(links->node),
 	};
 	memcpy(greeting.cluster, cluster, sizeof(greeting.cluster));
 	wire_greeting_seal(&greeting);
@@ -130,6 +133,8 @@ static void open_link(struct links *links, struct link *link)
 		links_drop(links, link);
 		return;
 	}
+	node_peer_told(links->node, link->member, link->version,
+		       link->entry_max);
 	if (lane->dialling == number)
 		lane->dialling = -1;
 	assert(lane->open < 0 || lane->open == number);
@@ -214,6 +219,13 @@ static struct other *find_or_meet(struct links *links, uint64_t id,
 	return links_find(links, id);
 }
 
+static int compare(const struct links *links,
+		   const struct wire_greeting *greeting)
+{
+	return wire_greeting_compare(greeting, node_version(links->node),
+				     node_cluster_version(links->node));
+}
+
 static void hear_first(struct links *links, struct link *link,
 		       const struct wire_greeting *greeting)
 {
@@ -231,12 +243,17 @@ static void hear_first(struct links *links, struct link *link,
 					 ? WIRE_EREMOVED
 					 : WIRE_ESTRANGER;
 	}
+	int order = compare(links, greeting);
+	if (status == WIRE_OK && order != 0)
+		status = order < 0 ? WIRE_EOUTDATED : WIRE_EBEHIND;
 	if (status != WIRE_OK) {
 		refuse(links, link, greeting->from, status);
 		return;
 	}
 	link->member = greeting->from;
 	link->incarnation = greeting->incarnation;
+	link->version = greeting->version;
+	link->entry_max = greeting->entry_max;
 	link->lane = greeting->lane;
 	place(links, link, &other->lanes[link->lane]);
 }
@@ -247,12 +264,15 @@ static void hear_answer(struct links *links, struct link *link,
 	bool good = answer->status == WIRE_OK &&
 		    wire_greeting_judge(answer, cluster, links->member) ==
 			    WIRE_OK &&
-		    answer->from == link->member && answer->lane == link->lane;
+		    answer->from == link->member &&
+		    answer->lane == link->lane && compare(links, answer) == 0;
 	if (!good) {
 		links_drop(links, link);
 		return;
 	}
 	link->incarnation = answer->incarnation;
+	link->version = answer->version;
+	link->entry_max = answer->entry_max;
 	open_link(links, link);
 }
 

@@ -27,6 +27,8 @@ struct link {
 	uint8_t lane;
 	int end; /* of tests/sim/net.h */
 	uint64_t member;
+	uint32_t version;
+	uint32_t entry_max;
 	uint64_t incarnation;
 	uint64_t deadline_ns; /* until it is open */
 	uint32_t in_used;

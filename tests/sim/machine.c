@@ -11,6 +11,7 @@
 #include "tests/sim/roster.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/socket.h"
+#include "tests/sim/upgrade.h"
 #include "tests/sim/watch.h"
 
 #include "daemon/node_state.h"
@@ -46,7 +47,8 @@ int machine_of_member(uint64_t id)
 uint64_t machine_now(uint32_t number)
 {
 	const struct machine *machine = &machines[number];
-	uint64_t past = sim.now - machine->set_at;
+	uint64_t past =
+		sim.now > machine->set_at ? sim.now - machine->set_at : 0;
 	int64_t more =
 		(int64_t)(past / SIM_MILLION) * machine->drift +
 		(int64_t)(past % SIM_MILLION) * machine->drift / SIM_MILLION;
@@ -70,7 +72,8 @@ void machine_drift(uint32_t number, int32_t in_a_million)
 {
 	struct machine *machine = &machines[number];
 	machine->shown = machine_now(number);
-	machine->set_at = sim.now;
+	if (machine->set_at < sim.now)
+		machine->set_at = sim.now;
 	machine->drift = in_a_million;
 }
 
@@ -139,6 +142,7 @@ void machine_point(void)
 
 void machine_freeze(uint32_t number, uint64_t time)
 {
+	upgrade_suspend(&machines[number], time);
 	machines[number].frozen_until = time;
 	sim_disturb(time);
 }
@@ -150,6 +154,24 @@ bool machine_frozen(uint32_t number, uint64_t *ret_until)
 }
 
 /* ---- turns ---- */
+
+static void pause_daemon(struct machine *machine)
+{
+	uint64_t ns = sim_spread(SIM_CLOCK, sim.swarm.pause_ns);
+	sim_fault(SIM_FAULT_DAEMON_PAUSE);
+	sim_trace("machine %: its daemon pauses for % us", machine->number,
+		  ns / SIM_US);
+	sim_disturb(sim.now + ns);
+	machine_wait(ns + 1);
+}
+
+/* Between reading the clock and all that is done by it. */
+static void stand_still(struct machine *machine)
+{
+	if (sim.swarm.lease_reads && !sim.healing &&
+	    sim_chance(SIM_CLOCK, sim.swarm.daemon_pause))
+		pause_daemon(machine);
+}
 
 static void carry(struct machine *machine, const struct node_event *event)
 {
@@ -189,15 +211,18 @@ static int turn(struct machine *machine, bool sweep)
 {
 	bool came = lanes_turn(machine->number, machine->view.node);
 	watch_look(machine->number, machine->view.node);
+	uint64_t now = machine_now(machine->number);
+	node_clock(machine->view.node, now + machine->slept);
+	stand_still(machine);
 	lies_turn(machine->view.node);
 	machine->view.in_turn = true;
-	int code = node_turn(machine->view.node, machine_now(machine->number),
-			     sweep);
+	int code = node_turn(machine->view.node, now, sweep);
 	machine->view.in_turn = false;
 	look(machine);
 	machine_mended(machine);
 	if (code < 0)
 		return code;
+	upgrade_look(machine);
 	disk_flush(machine->disk);
 	bool sent = lanes_send(machine->number, machine->view.node);
 	struct node_event event;
@@ -250,12 +275,7 @@ static void sleep_now(struct machine *machine)
 static void rest_between_turns(struct machine *machine)
 {
 	if (!sim.healing && sim_chance(SIM_CLOCK, sim.swarm.daemon_pause)) {
-		uint64_t ns = sim_spread(SIM_CLOCK, sim.swarm.pause_ns);
-		sim_fault(SIM_FAULT_DAEMON_PAUSE);
-		sim_trace("machine %: its daemon pauses for % us",
-			  machine->number, ns / SIM_US);
-		sim_disturb(sim.now + ns);
-		machine_wait(ns + 1);
+		pause_daemon(machine);
 		return;
 	}
 	machine_wait(sim_between(SIM_DAEMON, 300, 4000));
@@ -430,6 +450,7 @@ void machine_install(uint32_t number, const struct machine_member *member)
 	machine->damaged = false;
 	machine->view.away = false;
 	machine->view.member = member->id;
+	upgrade_install(machine);
 	sim_trace("machine %: member % lives here", number, member->id);
 }
 
@@ -454,6 +475,7 @@ void machines_clear(void)
 		reset(machine);
 		machine->stamp = 0;
 		machine->frozen_until = 0;
+		machine->slept = 0;
 		machine->damaged = false;
 		machine->shown = sim.now;
 		machine->set_at = sim.now;
@@ -466,6 +488,7 @@ void machines_clear(void)
 static void begin_life(struct machine *machine)
 {
 	machine->view.life++;
+	upgrade_start(machine);
 	machine->view.state = MACHINE_STARTING;
 	machine->view.status_memory = memory_new(sizeof(struct cv_status));
 	machine->view.status = (void *)memory_base(machine->view.status_memory);

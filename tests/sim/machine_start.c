@@ -84,6 +84,7 @@ static void node_shape(const struct machine *machine,
 		.spare_base = alone ? NULL : machine->store_memory[1],
 		.spare_size = STORE_SIZE,
 		.status = machine->view.status,
+		.version_max = machine->version,
 	};
 }
 

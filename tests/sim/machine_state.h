@@ -33,6 +33,9 @@ struct machine {
 	uint64_t shown;
 	uint64_t set_at;
 	int32_t drift;
+	uint64_t slept; /* while the host was suspended, in all */
+	uint32_t version; /* of the cluster, that its release can apply */
+	uint64_t leased; /* reads under a lease, as last looked at */
 	struct disk *disk;
 	struct wal *wal;
 	struct store *store; /* as it was opened */

@@ -450,11 +450,8 @@ static int pick(void)
 	return -1;
 }
 
-void net_break_one(void)
+void net_break(int end)
 {
-	int end = pick();
-	if (end < 0)
-		return;
 	sim_fault(SIM_FAULT_CONNECTION_RESET);
 	sim_trace("net: the connection of machines % and % breaks",
 		  connection_of(end)->machines[0],
@@ -463,6 +460,13 @@ void net_break_one(void)
 	lose_rest(in_of(end));
 	tell_later(end, sim_spread(SIM_NET, SIM_MS));
 	tell_later(net_other(end), sim_spread(SIM_NET, SIM_MS));
+}
+
+void net_break_one(void)
+{
+	int end = pick();
+	if (end >= 0)
+		net_break(end);
 }
 
 void net_flip_one(void)

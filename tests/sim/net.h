@@ -68,7 +68,8 @@ void net_slow(uint32_t from, uint32_t to, uint32_t times);
 /* All links are as they should be. */
 void net_mend(void);
 
-/* Some connection breaks, at any byte. */
+/* A connection breaks, this one or any, at any byte. */
+void net_break(int end);
 void net_break_one(void);
 /* One bit of what is on its way flips. */
 void net_flip_one(void);

@@ -2,11 +2,16 @@
  * See tests/sim/operator.h.
  */
 #include "tests/sim/operator.h"
+#include "tests/sim/client.h"
 #include "tests/sim/roster.h"
 #include "tests/sim/worker.h"
 
 #include <assert.h>
 #include <string.h>
+
+enum {
+	OPERATOR_TRIES = 8,
+};
 
 struct job {
 	bool under_way;
@@ -59,15 +64,23 @@ static void ask_image(struct worker *worker)
 	worker_expect(worker, code);
 }
 
-void operator_act(struct worker *worker)
+/* Who was let in has not caught up: asked again after a while. */
+static bool is_too_early(const struct roster_change *change, int code)
+{
+	return code == CONCLAVE_EMEMBERSHIP && !sim.healing &&
+	       (change->change == CV_MEMBER_PROMOTE ||
+		change->change == CV_MEMBER_REPLACE);
+}
+
+static bool act(struct worker *worker)
 {
 	struct job *job = &jobs[worker->client];
 	if (sim_below(SIM_CLIENT, 4) == 0) {
 		ask_image(worker);
-		return;
+		return false;
 	}
 	if (!roster_plan(&job->change))
-		return;
+		return false;
 	job->under_way = true;
 	sim_trace("client %: asks for change % of member %, other %",
 		  worker->client, job->change.change, job->change.member,
@@ -78,6 +91,14 @@ void operator_act(struct worker *worker)
 	job->under_way = false;
 	roster_told(&job->change, code);
 	worker_expect(worker, code);
+	return is_too_early(&job->change, code);
+}
+
+void operator_act(struct worker *worker)
+{
+	uint64_t election_ns = sim.swarm.tick_ns * sim.swarm.election_ticks;
+	for (uint32_t i = 0; i < OPERATOR_TRIES && act(worker); i++)
+		client_sleep(sim_spread(SIM_CLIENT, election_ns) + 1);
 }
 
 void operator_died(uint32_t client)

@@ -374,9 +374,9 @@ static bool plan_for_learner(const struct raft_conf_state *conf,
 	uint64_t draw = sim_below(SIM_CLIENT, 10);
 	change->change = CV_MEMBER_PROMOTE;
 	change->member = learner;
-	if (draw < 2) {
+	if (draw < 1) {
 		change->change = CV_MEMBER_REMOVE;
-	} else if (draw < 6) {
+	} else if (draw < 5) {
 		change->change = CV_MEMBER_REPLACE;
 		change->member = pick_voter(conf);
 		change->other = learner;

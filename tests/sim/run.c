@@ -26,6 +26,7 @@ enum run_limits {
 	REST_SECONDS = 120, /* until everything has come to rest */
 	REST_EVENTS = 8000000,
 	PROGRESS_ELECTIONS = 12, /* until something is committed again */
+	PROGRESS_EXTENSIONS = 8, /* while a log is caught up with */
 };
 
 /* ---- events ---- */
@@ -134,23 +135,46 @@ static void check_rest(void)
 	}
 }
 
+/* How far all logs are together: who lags is sent what it lacks. */
+static uint64_t log_ends(void)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
+		const struct node *node = machine_view(i)->node;
+		struct raft_status status;
+		if (node == NULL)
+			continue;
+		raft_status(node->raft, &status);
+		sum += status.last_index;
+	}
+	return sum;
+}
+
 /*
  * Whoever is left goes on: when what stood still moves again, and connections
- * that broke are noticed and made anew, something is soon committed (I40).
+ * that broke are noticed and made anew, something is soon committed (I40), or
+ * entries of before still come in.
  */
 static void check_progress(void)
 {
 	const struct sim_swarm *swarm = &sim.swarm;
 	uint64_t election_ns = swarm->election_ticks * swarm->tick_ns;
-	uint64_t index = ghost_index();
+	uint64_t index = ghost_index(), ends = log_ends();
+	uint64_t patience = 2 * (swarm->silence_ns + swarm->greet_ns) +
+			    10 * swarm->down_ns +
+			    PROGRESS_ELECTIONS * election_ns;
 	uint64_t end =
 		sim.now > sim.disturbed_until ? sim.now : sim.disturbed_until;
-	end += 2 * (swarm->silence_ns + swarm->greet_ns) + 10 * swarm->down_ns +
-	       PROGRESS_ELECTIONS * election_ns;
+	uint64_t last = end + PROGRESS_EXTENSIONS * patience;
+	end += patience;
 	while (ghost_index() == index) {
 		step();
-		if (sim.now > end)
+		if (sim.now <= end)
+			continue;
+		if (log_ends() <= ends || sim.now > last)
 			fail_to_rest("all faults are long over");
+		ends = log_ends();
+		end = sim.now + patience;
 	}
 }
 

@@ -32,6 +32,7 @@ static const char *const names[SIM_BUGS] = {
 	[SIM_BUG_FORGED_SUCCESS] = "forged-success",
 	[SIM_BUG_FORGED_REFUSAL] = "forged-refusal",
 	[SIM_BUG_POSTED_TWICE] = "posted-twice",
+	[SIM_BUG_WILD_CLOCKS] = "wild-clocks",
 	[SIM_BUG_FORGOTTEN_VOTE] = "forgotten-vote",
 	[SIM_BUG_ACK_AHEAD] = "ack-ahead",
 	[SIM_BUG_FORGED_ACK] = "forged-ack",

@@ -195,7 +195,9 @@ enum sim_fault {
 	X(MEMBER_REMOVED)     \
 	X(MEMBER_REPLACED)    \
 	X(CHANGE_REFUSED)     \
-	X(IMAGE_ASKED_FOR)
+	X(IMAGE_ASKED_FOR)    \
+	X(LEASE_READ)         \
+	X(VERSION_RAISED)
 
 enum sim_point {
 #define SIM_POINT_NAME(name) SIM_POINT_##name,
@@ -223,6 +225,7 @@ enum sim_bug {
 	SIM_BUG_FORGED_SUCCESS, /* a refusal is told as success */
 	SIM_BUG_FORGED_REFUSAL, /* a success is told as not applied */
 	SIM_BUG_POSTED_TWICE, /* a slot is written again */
+	SIM_BUG_WILD_CLOCKS, /* they drift beyond what a lease gives away */
 	/* Of a member of a cluster, see tests/sim/lies.h. */
 	SIM_BUG_FORGOTTEN_VOTE, /* who it voted for, at a restart */
 	SIM_BUG_ACK_AHEAD, /* acknowledges an entry more than it has */
@@ -232,7 +235,7 @@ enum sim_bug {
 	SIM_BUG_RENAMED_COPY, /* a batch comes again under other names */
 	SIM_BUG_ALTERED_ENTRY, /* applies something else than the others */
 	SIM_BUGS,
-	SIM_BUG_OF_CLUSTERS = SIM_BUG_FORGOTTEN_VOTE,
+	SIM_BUG_OF_CLUSTERS = SIM_BUG_WILD_CLOCKS,
 };
 
 /* What one seed is like; drawn by swarm_draw() from the seed alone. */
@@ -306,6 +309,7 @@ struct sim_swarm {
 	uint32_t wire_kinds;
 	uint64_t stranger_ns;
 	uint32_t operator_share; /* of calls, in a thousand */
+	bool lease_reads; /* leaders may rely on their lease */
 };
 
 struct sim_event {

@@ -2,6 +2,7 @@
  * See tests/sim/swarm.h.
  */
 #include "tests/sim/swarm.h"
+#include "tests/sim/net.h"
 #include "wal/wal.h"
 
 #include <string.h>
@@ -94,6 +95,23 @@ static void draw_network(struct sim_swarm *swarm)
 	swarm->dial_ns = swarm->tick_ns * between(1, 10);
 }
 
+/*
+ * Values so large that an image is more than one chunk of a snapshot, and
+ * connections that often break while it is on its way.
+ */
+static void draw_large_values(struct sim_swarm *swarm)
+{
+	swarm->request_max = 31 * 1024;
+	swarm->value_max = 30 * 1024;
+	swarm->keys = between(80, 120);
+	swarm->segment_size = between(32, 64) * 4096;
+	swarm->snapshot_after = between(256, 1024) * 1024ull;
+	swarm->net_ns_kib = between(4, 16) * 1000ull;
+	swarm->net_room = NET_ROOM_MAX;
+	swarm->wire_ns = swarm->tick_ns * swarm->election_ticks;
+	swarm->wire_kinds = 31;
+}
+
 /* What a cluster has otherwise than one member alone. */
 static void draw_cluster(struct sim_swarm *swarm)
 {
@@ -103,7 +121,7 @@ static void draw_cluster(struct sim_swarm *swarm)
 	swarm->clients = between(1, SIM_CLIENTS_MAX);
 	swarm->buffers = between(24, WAL_BUFFERS_MAX);
 	swarm->operator_share =
-		sim_below(SIM_SWARM, 3) == 0 ? between(1, 100) : 0;
+		sim_below(SIM_SWARM, 2) == 0 ? between(20, 300) : 0;
 	draw_network(swarm);
 }
 
@@ -137,6 +155,14 @@ static void draw_cluster_faults(struct sim_swarm *swarm)
 	swarm->stranger_ns = maybe_every(swarm, 4, 40);
 }
 
+/* Clocks that drift apart by no more than the tenth that a lease gives away. */
+static void draw_leases(struct sim_swarm *swarm)
+{
+	swarm->lease_reads = sim_below(SIM_SWARM, 2) != 0;
+	if (swarm->lease_reads)
+		swarm->drift_max /= 2;
+}
+
 static uint32_t draw_members(void)
 {
 	static const uint32_t counts[8] = {1, 3, 3, 3, 5, 5, 7, 3};
@@ -164,6 +190,54 @@ void swarm_draw(struct sim_swarm *ret_swarm, bool calm)
 	draw_faults(ret_swarm);
 	if (ret_swarm->members > 1)
 		draw_cluster_faults(ret_swarm);
+	if (ret_swarm->members > 1 && sim_below(SIM_SWARM, 8) == 0)
+		draw_large_values(ret_swarm);
+	if (ret_swarm->members > 1)
+		draw_leases(ret_swarm);
+}
+
+/*
+ * Now and then the leader is cut off for a while, and its clients go on
+ * reading; nothing else goes wrong.
+ */
+static void provoke_leases(struct sim_swarm *swarm)
+{
+	uint64_t election_ns = SIM_MS / 2;
+	swarm->tick_ns = election_ns / 10;
+	swarm->election_ticks = 10;
+	swarm->net_ns_min = 5 * SIM_US;
+	swarm->net_ns_mean = 5 * SIM_US;
+	swarm->silence_ns = 20 * election_ns;
+	swarm->greet_ns = election_ns;
+	swarm->dial_ns = swarm->tick_ns;
+	swarm->write_ns_min = 10 * SIM_US;
+	swarm->write_ns_mean = 10 * SIM_US;
+	swarm->slow = 0;
+	swarm->stall = 0;
+	swarm->write_error = 0;
+	swarm->sync_error = 0;
+	swarm->short_write = 0;
+	swarm->full = 0;
+	swarm->rot_ns = 0;
+	swarm->turn_crash = 0;
+	swarm->completion_crash = 0;
+	swarm->client_death = 0;
+	swarm->client_pause = 0;
+	swarm->daemon_pause = 0;
+	swarm->crash_ns = 0;
+	swarm->hang_ns = 0;
+	swarm->freeze_ns = 0;
+	swarm->lost_ns = 0;
+	swarm->wire_ns = 0;
+	swarm->stranger_ns = 0;
+	swarm->operator_share = 0;
+	swarm->lease_reads = true;
+	swarm->clients = 6;
+	swarm->drift_max = 900000;
+	swarm->drift_ns = election_ns / 4;
+	swarm->cut_ns = 5 * election_ns;
+	swarm->mend_ns = 6 * election_ns;
+	swarm->cut_kinds = 4; /* the leader alone */
 }
 
 /* Leaders change often, and members are away and come back. */
@@ -187,6 +261,10 @@ void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)
 {
 	if (bug == SIM_BUG_NONE)
 		return;
+	if (bug == SIM_BUG_WILD_CLOCKS) {
+		provoke_leases(swarm);
+		return;
+	}
 	if (bug >= SIM_BUG_OF_CLUSTERS) {
 		provoke_cluster(swarm, bug);
 		return;

@@ -283,7 +283,8 @@ void work_live(uint32_t client)
 	}
 	uint64_t rounds = sim_between(SIM_CLIENT, 5, 200);
 	for (uint64_t i = 0; i < rounds && !finishing; i++) {
-		if (sim_below(SIM_CLIENT, 3) == 0)
+		if (sim_below(SIM_CLIENT, 3) == 0 &&
+		    sim.bug != SIM_BUG_WILD_CLOCKS)
 			burst_one(worker);
 		else
 			calls_one(worker);

@@ -40,17 +40,25 @@ static inline void crowd_kill(uint32_t i)
 	cluster_kill(&cluster, i);
 }
 
-/* The founders live and one of them leads. */
-static inline uint32_t crowd_begin(uint32_t founders, uint32_t count)
+/* The founders live and one of them leads; all can apply `version`. */
+static inline uint32_t crowd_begin_at(uint32_t founders, uint32_t count,
+				      uint32_t version)
 {
 	uint32_t i;
 
 	cluster_init_some(&cluster, founders, count);
 	cluster.heedless = true;
 	memset(guests, 0, sizeof(guests));
+	for (i = 0; i < count; i++)
+		cluster.rigs[i].options.version_max = version;
 	for (i = 0; i < founders; i++)
 		crowd_start(i);
 	return cluster_elect(&cluster);
+}
+
+static inline uint32_t crowd_begin(uint32_t founders, uint32_t count)
+{
+	return crowd_begin_at(founders, count, 1);
 }
 
 static inline void crowd_end(void)
@@ -136,6 +144,30 @@ static inline void put(uint32_t on, const char *key, const char *value)
 
 	peer_put(&guests[on], slot, key, value);
 	ck_assert_int_eq(change_status(on, slot), 0);
+}
+
+static inline int32_t set(uint32_t on, const char *name, const char *value)
+{
+	uint32_t slot = asked[on]++ % CROWD_SLOTS;
+	struct cv_request head = peer_head(&guests[on], slot, CV_SETTING);
+
+	head.key_size = (uint32_t)strlen(name);
+	head.value_size = (uint32_t)strlen(value);
+	(void)peer_write(&guests[on], head, name, value);
+	return change_status(on, slot);
+}
+
+/* Until the cluster has come to that version on this member. */
+static inline void await_version(uint32_t on, uint32_t version)
+{
+	uint32_t ticks;
+
+	for (ticks = 0; ticks < CROWD_PATIENCE; ticks++) {
+		if (node_cluster_version(cluster.rigs[on].node) == version)
+			return;
+		cluster_pass(&cluster, RIG_TICK_NS);
+	}
+	ck_abort_msg("the cluster never comes to version %u", version);
 }
 
 static inline void put_many(uint32_t on, uint32_t count, uint32_t size)

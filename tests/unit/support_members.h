@@ -9,6 +9,7 @@
 #define TESTS_UNIT_SUPPORT_MEMBERS_H
 
 #include "daemon/peers.h"
+#include "raft/crc32c.h"
 
 #include <assert.h>
 #include <check.h>
@@ -50,6 +51,12 @@ struct node {
 	uint32_t count;
 	bool open_to_all; /* takes whom it does not know */
 	uint64_t removed; /* was a member */
+	bool told_removed; /* of itself */
+	uint32_t version; /* that it can apply */
+	uint32_t cluster_version; /* in force */
+	uint32_t told_version[FAKE_IDS];
+	uint32_t entry_max;
+	uint32_t told_entry_max[FAKE_IDS];
 	struct node_member members[FAKE_IDS];
 	struct fake_lane lanes[FAKE_IDS][NODE_LANES];
 };
@@ -92,6 +99,34 @@ uint32_t node_members(const struct node *node,
 uint64_t node_members_change(const struct node *node)
 {
 	return node->change;
+}
+
+void node_believe_removed(struct node *node)
+{
+	node->told_removed = true;
+}
+
+uint32_t node_version(const struct node *node)
+{
+	return node->version;
+}
+
+uint32_t node_cluster_version(const struct node *node)
+{
+	return node->cluster_version;
+}
+
+uint32_t node_entry_max(const struct node *node)
+{
+	return node->entry_max;
+}
+
+void node_peer_told(struct node *node, uint64_t member, uint32_t version,
+		    uint32_t entry_max)
+{
+	ck_assert_uint_lt(member, FAKE_IDS);
+	node->told_entry_max[member] = entry_max;
+	node->told_version[member] = version;
 }
 
 bool node_was_removed(const struct node *node, uint64_t id)
@@ -459,6 +494,13 @@ static inline struct wire_greeting greeting_of(uint64_t from, uint64_t to,
 	memcpy(greeting.cluster, cluster_id, sizeof(greeting.cluster));
 	wire_greeting_seal(&greeting);
 	return greeting;
+}
+
+/* After it was changed. */
+static inline void reseal(struct wire_greeting *greeting)
+{
+	greeting->crc =
+		crc32c(0, (uint8_t *)greeting + 12, WIRE_GREETING_SIZE - 12);
 }
 
 /* Turns until `size` bytes came; how many came before the end. */

@@ -45,6 +45,7 @@ struct rig {
 	void *node_memory;
 	struct cv_status status;
 	uint64_t now_ns;
+	uint64_t slept_ns; /* the host was suspended for so long */
 	uint64_t starts;
 };
 
@@ -202,6 +203,7 @@ static inline int rig_turn(struct rig *rig)
 
 	rig->now_ns += RIG_STEP_NS;
 	rig->disk->history_count = 0; /* nobody asks for it */
+	node_clock(rig->node, rig->now_ns + rig->slept_ns);
 	work = node_turn(rig->node, rig->now_ns, true);
 	if (rig->keeps)
 		rig_keep(rig);
@@ -251,6 +253,16 @@ static inline void rig_start(struct rig *rig)
 	ck_assert_int_eq(rig_try(rig), 0);
 	rig_settle(rig);
 	ck_assert_uint_eq(rig->status.role, RAFT_LEADER);
+}
+
+/* A node whose own vote the disk has not taken: there is no leader. */
+static inline void rig_start_leaderless(struct rig *rig)
+{
+	ck_assert_int_eq(rig_try(rig), 0);
+	rig_turns(rig, 1);
+	rig_stall(rig);
+	rig_turns(rig, 3);
+	ck_assert_uint_eq(rig->status.leader, 0);
 }
 
 /* Starts anew over what the disk has. */

@@ -148,7 +148,7 @@ static void put_much(void)
 
 	memset(value, 'x', sizeof(value) - 1);
 	for (i = 0; i < 60; i++) {
-		char key[8];
+		char key[16];
 
 		(void)snprintf(key, sizeof(key), "m%d", i);
 		rig_put(&rig, key, value);

@@ -327,6 +327,26 @@ static uint32_t send_parts(int stream, uint32_t count)
 	return size;
 }
 
+START_TEST(what_is_prepared_is_known_until_it_is_handed_in)
+{
+	uint8_t byte = 1;
+	int other;
+
+	if (!open_engine(_i))
+		return;
+	int stream = open_pair(&other);
+	look();
+	ck_assert(!engine_is_prepared(engine));
+	engine_parts(engine, stream)[0] = (struct iovec){&byte, 1};
+	engine_send(engine, stream, 1);
+	ck_assert_int_eq(engine_is_prepared(engine), kinds[_i] == ENGINE_URING);
+	look();
+	ck_assert(!engine_is_prepared(engine));
+	engine_close(engine);
+	(void)close(other);
+}
+END_TEST
+
 START_TEST(one_send_takes_many_pieces_in_order)
 {
 	uint8_t *bytes = make_bytes(ENGINE_PARTS_MAX * 33);
@@ -680,6 +700,7 @@ int main(void)
 		NULL,
 	};
 	const TTest *const sending[] = {
+		what_is_prepared_is_known_until_it_is_handed_in,
 		one_send_takes_many_pieces_in_order,
 		a_full_socket_takes_a_part_and_says_when_it_takes_more,
 		a_peer_that_never_reads_costs_nobody_else,

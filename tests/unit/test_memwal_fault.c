@@ -3,34 +3,8 @@
  * operation of a whole life fails once, with each error, and what was
  * acknowledged is always there afterwards.
  */
-#include "tests/unit/support_disk.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 #include "wal/meta.h"
-
-static void begin(struct rig *rig)
-{
-	rig_init(rig, mem_disk_new());
-	ck_assert_int_eq(rig_open(rig), 0);
-	ck_assert_int_eq(rig_settle(rig), 0);
-}
-
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	rig->disk->fault_kinds = 0;
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
-}
 
 static void set_fault(struct rig *rig, uint32_t kinds, uint32_t in,
 		      int32_t result)
@@ -47,7 +21,7 @@ START_TEST(a_failed_write_is_never_retried_and_nothing_goes_on)
 	struct rig rig;
 	uint64_t before;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	before = rig.done.number;
 	set_fault(&rig, 1u << DISK_WRITE_DURABLE, 0, -EIO);
@@ -62,7 +36,7 @@ START_TEST(a_failed_write_is_never_retried_and_nothing_goes_on)
 	ck_assert_int_eq(wal_reap(rig.wal, &done), WAL_EFAILED);
 	wal_stats(rig.wal, &stats);
 	ck_assert(stats.failed);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -73,18 +47,18 @@ START_TEST(a_failed_write_is_noted_so_that_the_next_start_is_clean)
 	size_t i;
 
 	for (i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
-		begin(&rig);
+		memwal_begin(&rig);
 		rig_append(&rig, 1, 100);
 		set_fault(&rig, 1u << DISK_WRITE_DURABLE, 0, results[i]);
 		ck_assert_int_eq(rig_submit(&rig, 1, 6000), 0);
 		ck_assert_int_eq(rig_settle(&rig), WAL_EFAILED);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_int_eq(rig.report.torn, results[i] > 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
 		rig_append(&rig, 1, 10);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 2);
-		end(&rig);
+		memwal_end(&rig);
 	}
 }
 END_TEST
@@ -93,7 +67,7 @@ START_TEST(a_failed_write_that_cannot_be_noted_is_damage)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	set_fault(&rig, 1u << DISK_WRITE_DURABLE, 0, 1024);
 	ck_assert_int_eq(rig_submit(&rig, 1, 6000), 0);
@@ -101,10 +75,10 @@ START_TEST(a_failed_write_that_cannot_be_noted_is_damage)
 	ck_assert(!wal_idle(rig.wal)); /* the note is on its way */
 	set_fault(&rig, 1u << DISK_WRITE_DURABLE, 0, -EIO);
 	ck_assert_int_eq(rig_settle(&rig), WAL_EFAILED);
-	ck_assert_int_eq(restart(&rig, false), WAL_EDAMAGED);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), WAL_EDAMAGED);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -116,9 +90,9 @@ START_TEST(a_failed_flush_of_a_spare_fails_the_log)
 	ck_assert_int_eq(rig_open(&rig), 0);
 	set_fault(&rig, 1u << DISK_SYNC, 0, -EIO);
 	ck_assert_int_eq(rig_settle(&rig), WAL_EFAILED);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_int_eq(rig_settle(&rig), 0);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -129,7 +103,7 @@ START_TEST(a_full_disk_refuses_and_goes_on_when_there_is_room)
 	uint64_t last;
 	int i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	/* Everything that needs room fails; what is there can be written. */
 	set_fault(&rig, 1u << DISK_CREATE | 1u << DISK_WRITE, 0, -ENOSPC);
 	rig.disk->fault_stays = true;
@@ -142,7 +116,7 @@ START_TEST(a_full_disk_refuses_and_goes_on_when_there_is_room)
 	ck_assert(!stats.failed);
 	ck_assert_uint_eq(stats.spares, 0);
 	/* A restart on a full disk finds all of it. */
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), last);
 	set_fault(&rig, 1u << DISK_CREATE, 0, -ENOSPC);
 	rig.disk->fault_stays = true;
@@ -158,7 +132,7 @@ START_TEST(a_full_disk_refuses_and_goes_on_when_there_is_room)
 	wal_stats(rig.wal, &stats);
 	ck_assert(!stats.no_space);
 	rig_append(&rig, 1, 9000);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -180,7 +154,7 @@ START_TEST(a_spare_that_could_not_be_finished_is_removed)
 		ck_assert_ptr_null(
 			mem_disk_find(rig.disk, "segment-00000002.tmp"));
 		ck_assert_ptr_null(mem_disk_find(rig.disk, "segment-00000002"));
-		end(&rig);
+		memwal_end(&rig);
 	}
 }
 END_TEST
@@ -254,14 +228,14 @@ static void one_life(uint32_t in, int32_t result, int how, uint32_t *ret_faults)
 	struct rig rig;
 	uint64_t acknowledged;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	set_fault(&rig, MEM_ANY, in, result);
 	rig.disk->fault_stays = how & 2;
 	acknowledged = live(&rig);
 	*ret_faults = rig.disk->faults;
-	ck_assert_int_eq(restart(&rig, how & 1), 0);
+	ck_assert_int_eq(memwal_restart(&rig, how & 1), 0);
 	check_life(&rig, acknowledged);
-	end(&rig);
+	memwal_end(&rig);
 }
 
 START_TEST(nothing_acknowledged_is_lost_whichever_operation_fails)
@@ -292,7 +266,7 @@ START_TEST(nothing_acknowledged_is_lost_wherever_the_process_dies)
 	for (turns = 0;; turns++) {
 		int i;
 
-		begin(&rig);
+		memwal_begin(&rig);
 		acknowledged = 0;
 		memset(&rig.done, 0, sizeof(rig.done));
 		for (i = 0; i < turns; i++) {
@@ -313,10 +287,10 @@ START_TEST(nothing_acknowledged_is_lost_wherever_the_process_dies)
 		after.disk = mem_disk_copy(rig.disk);
 		ck_assert_int_eq(rig_open(&after), 0);
 		check_life(&after, acknowledged);
-		end(&after);
+		memwal_end(&after);
 		i = rig.disk->history_count == before;
 		before = rig.disk->history_count;
-		end(&rig);
+		memwal_end(&rig);
 		if (i && turns > 40)
 			break;
 	}

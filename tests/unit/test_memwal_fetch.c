@@ -2,8 +2,7 @@
  * Reading entries and snapshots back while the log goes on, over the disk in
  * memory.
  */
-#include "tests/unit/support_disk.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 #include "wal/record.h"
 #include "wal/snapshot.h"
 
@@ -20,23 +19,6 @@ static void begin_with(struct rig *rig, uint32_t segment_size)
 static void begin(struct rig *rig)
 {
 	begin_with(rig, RIG_SEGMENT);
-}
-
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
 }
 
 /* Turns until the fetch is over: what wal_fetched() says then. */
@@ -136,9 +118,9 @@ START_TEST(every_entry_comes_back_wherever_one_begins)
 		ck_assert_int_eq(fetch(&rig, 0, &fetched), -ENOENT);
 		ck_assert_int_eq(fetch(&rig, last + 1, &fetched), -ENOENT);
 		/* What was recovered is found like what was written. */
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -153,7 +135,7 @@ START_TEST(entries_of_many_records_come_with_one_read)
 	/* 200 blocks, 128 at once. */
 	rig.disk->history_count = 0;
 	ck_assert_uint_eq(check_all(&rig, 1, 200, NULL), 2);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -178,7 +160,7 @@ START_TEST(who_reads_on_does_not_walk_again)
 	rig.disk->counted = 0;
 	ck_assert_uint_eq(check_all(&rig, 256, 256, NULL), 1);
 	ck_assert_uint_eq(rig.disk->counted, 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -202,9 +184,9 @@ START_TEST(large_records_behind_small_ones_come_whole)
 	for (first = 1; first < rig.next_index; first += 3)
 		ck_assert_int_eq(fetch(&rig, first, &fetched), 0);
 	check_all(&rig, 1, rig.next_index - 1, NULL);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	check_all(&rig, 1, rig.next_index - 1, NULL);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -230,11 +212,11 @@ START_TEST(what_was_overwritten_never_comes)
 	rig_append(&rig, 20, 5);
 	for (i = 1; i <= 27; i++)
 		check_all(&rig, (uint64_t)i, 27, terms);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	for (i = 1; i <= 27; i++)
 		check_all(&rig, (uint64_t)i, 27, terms);
 	ck_assert_int_eq(wal_fetch_entries(rig.wal, 28), -ENOENT);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -260,7 +242,7 @@ START_TEST(an_entry_that_is_being_written_is_there_a_moment_later)
 	ck_assert_int_eq(wal_fetch_entries(rig.wal, 4), -ENOENT);
 	ck_assert_int_eq(fetch(&rig, 1, &fetched), 0);
 	ck_assert_uint_eq(fetched.last_index, 2);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -288,7 +270,7 @@ START_TEST(what_is_overwritten_while_it_is_read_does_not_come)
 	ck_assert_int_eq(wal_fetched(rig.wal, early, &fetched), -ENOENT);
 	wal_fetch_end(rig.wal, early);
 	wal_fetch_end(rig.wal, late);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -351,7 +333,7 @@ START_TEST(a_segment_that_is_used_again_while_it_is_read_is_noticed)
 	rig.disk->held_kinds = 0;
 	ck_assert_int_eq(wait_for(&rig, tickets[0], &fetched), -ENOENT);
 	ck_assert_int_eq(wait_for(&rig, tickets[1], &fetched), -ENOENT);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -383,7 +365,7 @@ START_TEST(a_spare_is_not_closed_while_it_is_read)
 		ck_assert_int_eq(rig_turn(&rig), 0);
 	wal_stats(rig.wal, &stats);
 	ck_assert_uint_lt(stats.spares, spares);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -420,7 +402,7 @@ START_TEST(damage_is_noticed_and_what_is_before_it_comes)
 	rig.disk->fault_result = 0;
 	ck_assert_int_eq(fetch(&rig, 5, &fetched), -EIO);
 	check_all(&rig, 1, 9, NULL);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -457,7 +439,7 @@ START_TEST(as_many_at_once_as_there_is_memory_for)
 		check_entries(&fetched, NULL);
 		wal_fetch_end(rig.wal, tickets[i]);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -477,7 +459,7 @@ START_TEST(a_failed_log_reads_nothing_more)
 	ck_assert_int_eq(wait_for(&rig, ticket, &fetched), WAL_EFAILED);
 	ck_assert_int_eq(wal_fetch_entries(rig.wal, 1), WAL_EFAILED);
 	ck_assert_int_eq(wal_fetch_chunk(rig.wal, 1, 0), WAL_EFAILED);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -550,10 +532,10 @@ START_TEST(a_snapshot_comes_chunk_by_chunk_in_this_life_and_the_next)
 		check_image(&rig, i + 1, sizes[i]);
 		ck_assert_int_eq(rig_settle(&rig), 0);
 		check_image(&rig, i + 1, sizes[i]);
-		ck_assert_int_eq(restart(&rig, i & 1), 0);
+		ck_assert_int_eq(memwal_restart(&rig, i & 1), 0);
 		check_image(&rig, i + 1, sizes[i]);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -590,7 +572,7 @@ START_TEST(a_snapshot_that_is_replaced_stays_open_for_the_reads_under_way)
 	ck_assert(!wal_snapshot_active(rig.wal));
 	ck_assert_ptr_null(mem_disk_find(rig.disk, old));
 	check_image(&rig, 5, 700);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -621,7 +603,7 @@ START_TEST(a_damaged_chunk_does_not_come)
 	memcpy(bytes, bytes - WAL_CHUNK_SIZE, WAL_CHUNK_SIZE);
 	ticket = wal_fetch_chunk(rig.wal, 3, 1);
 	ck_assert_int_eq(wait_for(&rig, ticket, &fetched), WAL_EDAMAGED);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 

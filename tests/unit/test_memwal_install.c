@@ -3,38 +3,12 @@
  * follows them, and every point at which that can be interrupted, over the
  * disk in memory.
  */
-#include "tests/unit/support_disk.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 
 enum {
 	TAIL = 20, /* entries of the log before */
 	IMAGE = 3000,
 };
-
-static void begin(struct rig *rig)
-{
-	rig_init(rig, mem_disk_new());
-	ck_assert_int_eq(rig_open(rig), 0);
-	ck_assert_int_eq(rig_settle(rig), 0);
-}
-
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	rig->disk->fault_kinds = 0;
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
-}
 
 /* Feeds what the snapshot takes now; true when all was handed in. */
 static bool feed(struct rig *rig, uint32_t *left)
@@ -98,17 +72,17 @@ START_TEST(a_tail_of_a_later_term_than_the_snapshots_is_void)
 	 * Entry 15 of term 6 was never committed: a leader of a later term
 	 * went on with the entry 15 of term 4.
 	 */
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 6;
 	rig_append(&rig, TAIL, 100);
 	receive(&rig, 15, 4);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 15, 15, NULL);
 	rig.term = 9;
 	rig_append(&rig, 2, 100);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect(&rig, 15, 17, behind);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -119,7 +93,7 @@ START_TEST(a_void_tail_stays_void_when_what_showed_it_is_recycled)
 	struct rig rig;
 	int i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 6;
 	for (i = 0; i < 6; i++) /* one record fills most of a segment */
 		rig_append(&rig, 10, 5000);
@@ -128,14 +102,14 @@ START_TEST(a_void_tail_stays_void_when_what_showed_it_is_recycled)
 	receive(&rig, 30, 4);
 	wal_stats(rig.wal, &stats);
 	ck_assert_uint_eq(stats.segments, 1);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 30, 30, NULL);
 	rig.term = 9;
 	rig_append(&rig, 3, 5000);
 	fill_terms(terms, 31, 33, 9);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 30, 33, terms);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -144,7 +118,7 @@ START_TEST(entries_that_agree_with_a_snapshot_are_kept)
 	uint64_t terms[TAIL + 3] = {0};
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 4;
 	rig_append(&rig, 15, 100);
 	rig.term = 6;
@@ -153,9 +127,9 @@ START_TEST(entries_that_agree_with_a_snapshot_are_kept)
 	rig.next_index = TAIL + 1;
 	rig_append(&rig, 2, 100);
 	fill_terms(terms, 16, TAIL + 2, 6);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 15, TAIL + 2, terms);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -166,7 +140,7 @@ START_TEST(entries_that_agree_are_kept_without_the_one_that_agreed)
 	struct rig rig;
 	int i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	for (i = 0; i < 3; i++)
 		rig_append(&rig, 10, 5000);
 	receive(&rig, 20, 1);
@@ -174,9 +148,9 @@ START_TEST(entries_that_agree_are_kept_without_the_one_that_agreed)
 	wal_stats(rig.wal, &stats);
 	ck_assert_uint_eq(stats.segments, 1);
 	fill_terms(terms, 21, 30, 1);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 20, 30, terms);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -184,14 +158,14 @@ START_TEST(the_term_is_at_least_that_of_a_snapshot_that_was_received)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 3, 100);
 	receive(&rig, 50, 12);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig.report.hard.term, 12);
 	ck_assert_uint_eq(rig.report.hard.vote, 0);
 	ck_assert_uint_eq(rig.report.hard.commit, 50);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -204,20 +178,20 @@ START_TEST(entries_that_a_snapshot_covers_may_be_written_behind_it)
 	uint64_t terms[TAIL + 7] = {0};
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 4;
 	rig_append(&rig, TAIL, 100);
 	receive(&rig, TAIL + 5, 4);
 	rig.next_index = TAIL + 1;
 	rig_append(&rig, 2, 100);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, TAIL + 5, TAIL + 5, NULL);
 	rig.next_index = TAIL + 3;
 	rig_append(&rig, 4, 100);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	fill_terms(terms, TAIL + 6, TAIL + 6, 4);
 	expect(&rig, TAIL + 5, TAIL + 6, terms);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -226,25 +200,25 @@ START_TEST(a_second_snapshot_may_follow_with_no_entry_between)
 	uint64_t terms[70] = {0};
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 2;
 	rig_append(&rig, TAIL, 100);
 	receive(&rig, 15, 4);
 	receive(&rig, 18, 5);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 18, 18, NULL);
 	receive(&rig, 60, 5);
 	rig.term = 5;
 	rig_append(&rig, 2, 100);
 	fill_terms(terms, 61, 62, 5);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 60, 62, terms);
 	/* And one of our own, in the log that follows. */
 	receive(&rig, 61, 5);
 	rig.next_index = 63;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 61, 62, terms);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -254,7 +228,7 @@ START_TEST(no_record_comes_while_a_snapshot_takes_the_logs_place)
 	bool refused = false;
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 2;
 	rig_append(&rig, TAIL, 100);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 15, 4, "head", 4), 0);
@@ -266,7 +240,7 @@ START_TEST(no_record_comes_while_a_snapshot_takes_the_logs_place)
 	ck_assert(refused);
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	ck_assert(wal_can_append(rig.wal));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -286,7 +260,7 @@ START_TEST(a_bad_snapshot_is_not_replaced_by_a_log_of_another_history)
 	mem_disk_find(rig.disk, name)->data[5000] ^= 1;
 	ck_assert_int_eq(rig_open(&rig), WAL_EDAMAGED);
 	ck_assert_ptr_nonnull(strstr(rig.report.where, name));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -296,7 +270,7 @@ START_TEST(what_is_appended_after_a_loss_behind_a_snapshot_counts)
 	struct rig rig;
 	uint8_t *bytes;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 2;
 	rig_append(&rig, TAIL, 100);
 	rig_append(&rig, 0, 0);
@@ -312,9 +286,9 @@ START_TEST(what_is_appended_after_a_loss_behind_a_snapshot_counts)
 	ck_assert_int_eq(rig_open(&rig), 0);
 	rig.term = 5;
 	rig_append(&rig, 2, 100);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect(&rig, 15, 17, terms);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -339,7 +313,7 @@ START_TEST(a_log_agrees_only_by_what_is_durable)
 	struct rig rig;
 	int i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 2;
 	rig_append(&rig, TAIL, 100);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 15, 4, "head", 4), 0);
@@ -354,13 +328,13 @@ START_TEST(a_log_agrees_only_by_what_is_durable)
 	}
 	land_meta(rig.disk);
 	rig.disk->held_kinds = 0;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	fill_terms(terms, 1, TAIL, 2);
 	if (rig.report.snapshot_index == 0)
 		expect(&rig, 0, TAIL, terms);
 	else
 		expect(&rig, 15, 15, NULL);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -386,7 +360,7 @@ enum {
 static void install_begin(struct install *install, uint64_t index)
 {
 	memset(install, 0, sizeof(*install));
-	begin(&install->rig);
+	memwal_begin(&install->rig);
 	install->rig.term = 2;
 	rig_append(&install->rig, TAIL, 100);
 	install->index = index;
@@ -454,7 +428,7 @@ static void install_check(struct install *install, struct rig *rig)
 	rig->term = 5;
 	rig_append(rig, 1, 100);
 	last = rig->next_index - 1;
-	ck_assert_int_eq(restart(rig, true), 0);
+	ck_assert_int_eq(memwal_restart(rig, true), 0);
 	fill_terms(terms, install->index + 1, 127, 5);
 	expect(rig, install->index, last, terms);
 }
@@ -476,8 +450,8 @@ static int install_crash(uint64_t index, int steps, bool reboot)
 		mem_disk_reboot(after.disk);
 	ck_assert_int_eq(rig_open(&after), 0);
 	install_check(&install, &after);
-	end(&after);
-	end(&install.rig);
+	memwal_end(&after);
+	memwal_end(&install.rig);
 	return i;
 }
 
@@ -512,9 +486,9 @@ static void install_fault(uint64_t index, uint32_t in, int32_t result,
 		wal_tick(rig->wal);
 	(void)rig_settle(rig); /* what failed is noted */
 	*ret_faults = rig->disk->faults;
-	ck_assert_int_eq(restart(rig, in & 1), 0);
+	ck_assert_int_eq(memwal_restart(rig, in & 1), 0);
 	install_check(&install, rig);
-	end(rig);
+	memwal_end(rig);
 }
 
 START_TEST(whichever_operation_fails_leaves_the_old_log_or_the_snapshot)

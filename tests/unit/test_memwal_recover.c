@@ -2,8 +2,7 @@
  * Recovery by evidence, over the disk in memory: torn, damaged, missing,
  * foreign, and what is overwritten or recycled.
  */
-#include "tests/unit/support_disk.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 #include "wal/meta.h"
 #include "wal/record.h"
 #include "wal/segment.h"
@@ -14,32 +13,6 @@ enum {
 };
 
 static const char first_segment[] = "segment-00000001";
-
-/* A fresh log, opened and at rest: its spare is made. */
-static void begin(struct rig *rig)
-{
-	rig_init(rig, mem_disk_new());
-	ck_assert_int_eq(rig_open(rig), 0);
-	ck_assert_int_eq(rig_settle(rig), 0);
-}
-
-/* The process dies; the machine is started anew if `reboot`. */
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
-}
 
 static bool same_file(const struct mem_file *a, const struct mem_file *b)
 {
@@ -53,7 +26,7 @@ static void refuses(struct rig *rig, int code, const char *where)
 	struct disk *before = mem_disk_copy(rig->disk);
 	int i;
 
-	ck_assert_int_eq(restart(rig, false), code);
+	ck_assert_int_eq(memwal_restart(rig, false), code);
 	ck_assert_msg(strstr(rig->report.where, where) != NULL, "where: '%s'",
 		      rig->report.where);
 	for (i = 0; i < MEM_FILES_MAX; i++)
@@ -75,14 +48,14 @@ START_TEST(a_new_folder_is_an_empty_log)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	ck_assert(rig.report.fresh);
 	ck_assert_uint_eq(rig.report.last_index, 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 0);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert(!rig.report.fresh);
 	ck_assert_uint_eq(rig.report.records, 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -94,7 +67,7 @@ START_TEST(an_empty_folder_is_an_error_unless_it_may_be_made)
 	rig.options.create = false;
 	ck_assert_int_eq(rig_open(&rig), -ENOENT);
 	ck_assert_ptr_nonnull(strstr(rig.report.where, "meta"));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -107,7 +80,7 @@ START_TEST(a_file_system_without_direct_io_is_refused)
 	rig.disk->fault_result = -EINVAL; /* as open(2) says it */
 	ck_assert_int_eq(rig_open(&rig), WAL_ENODIRECT);
 	ck_assert_ptr_nonnull(strstr(rig.report.where, "O_DIRECT"));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -122,7 +95,7 @@ START_TEST(impossible_options_are_refused)
 	rig.options.member = 0;
 	ck_assert_int_eq(rig_open(&rig), -EINVAL);
 	ck_assert_uint_gt(strlen(rig.report.where), 0);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -131,10 +104,10 @@ START_TEST(what_was_acknowledged_is_replayed_in_order)
 	struct rig rig;
 	int i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	for (i = 0; i < 100; i++)
 		rig_append(&rig, 1 + (uint32_t)i % 3, (uint32_t)i * 17);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert(!rig.report.torn);
 	ck_assert_str_eq(rig.report.where, "");
 	ck_assert_uint_eq(rig.report.first_index, 1);
@@ -143,9 +116,9 @@ START_TEST(what_was_acknowledged_is_replayed_in_order)
 	ck_assert_uint_eq(rig.report.hard.vote, 7);
 	/* And the log goes on. */
 	rig_append(&rig, 2, 100);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 201);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -153,12 +126,12 @@ START_TEST(a_record_that_was_never_reaped_may_be_lost_or_kept)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	ck_assert_int_eq(rig_submit(&rig, 1, 100), 0);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -167,7 +140,7 @@ START_TEST(entries_that_were_overwritten_never_appear)
 	static const uint64_t terms[] = {0, 1, 1, 1, 3, 3, 4, 4};
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 5, 100); /* 1..5 of term 1 */
 	rig.term = 2;
 	rig_append(&rig, 4, 50); /* 6..9 of term 2 */
@@ -178,9 +151,9 @@ START_TEST(entries_that_were_overwritten_never_appear)
 	rig.term = 4;
 	rig.next_index = 6;
 	rig_append(&rig, 2, 300); /* 6..7 of term 4 */
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, terms), 7);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -190,7 +163,7 @@ START_TEST(a_vote_survives_even_when_its_record_does_not)
 	struct rig rig;
 	uint8_t *bytes;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	ck_assert_int_eq(wal_append(rig.wal, NULL, &hard, 0, 0, 1), 0);
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	rig_seal(&rig);
@@ -199,12 +172,12 @@ START_TEST(a_vote_survives_even_when_its_record_does_not)
 	/* The record is lost altogether: the disk lied. */
 	bytes = bytes_of(&rig, first_segment);
 	memset(bytes + 2 * DISK_BLOCK, 0, DISK_BLOCK);
-	ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
+	ck_assert_int_eq(memwal_restart(&rig, true), WAL_EDAMAGED);
 	rig.options.accept_tail_loss = true;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig.report.hard.term, 9);
 	ck_assert_uint_eq(rig.report.hard.vote, 3);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -215,7 +188,7 @@ START_TEST(a_vote_is_acknowledged_when_two_copies_have_it)
 	struct rig rig;
 	uint8_t *bytes;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	ck_assert_int_eq(wal_append(rig.wal, NULL, &hard, 0, 0, 77), 0);
 	while (wal_reap(rig.wal, &done) == 0)
 		wal_work(rig.wal);
@@ -224,11 +197,11 @@ START_TEST(a_vote_is_acknowledged_when_two_copies_have_it)
 	bytes = bytes_of(&rig, first_segment);
 	bytes[2 * DISK_BLOCK + 20] ^= 1;
 	rig.options.accept_tail_loss = true;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig.report.records, 1);
 	ck_assert_uint_eq(rig.report.hard.term, 9);
 	ck_assert_uint_eq(rig.report.hard.vote, 3);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -251,7 +224,7 @@ static void make_tail(struct tail *tail)
 {
 	struct rig *rig = &tail->rig;
 
-	begin(rig);
+	memwal_begin(rig);
 	rig_append(rig, 1, 100);
 	rig_append(rig, 2, 5000);
 	tail->before = mem_disk_copy(rig->disk);
@@ -298,12 +271,12 @@ static void check_torn(struct tail *tail, struct disk *torn, bool whole)
 	ck_assert_int_eq(rig_open(rig), 0);
 	ck_assert_uint_eq(rig_replay(rig, NULL), whole ? 4 : 3);
 	/* The same boot now: what is left must be a clean end. */
-	ck_assert_int_eq(restart(rig, false), 0);
+	ck_assert_int_eq(memwal_restart(rig, false), 0);
 	ck_assert(!rig->report.torn);
 	rig_append(rig, 1, 10);
-	ck_assert_int_eq(restart(rig, false), 0);
+	ck_assert_int_eq(memwal_restart(rig, false), 0);
 	ck_assert_uint_eq(rig_replay(rig, NULL), whole ? 5 : 4);
-	end(rig);
+	memwal_end(rig);
 }
 
 START_TEST(a_tail_torn_at_any_sector_is_cut_off_after_a_reboot)
@@ -345,7 +318,7 @@ START_TEST(a_torn_tail_under_the_same_boot_is_damage)
 		tail.rig.disk = tear(&tail, (1u << kept) - 1);
 		refuses(&tail.rig, WAL_EDAMAGED,
 			"segment-00000001 at byte 24576");
-		end(&tail.rig);
+		memwal_end(&tail.rig);
 	}
 	free_tail(&tail);
 }
@@ -355,7 +328,7 @@ START_TEST(a_bad_tail_that_meta_knows_durable_is_damage_after_a_reboot)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 100);
 	rig_seal(&rig);
@@ -363,7 +336,7 @@ START_TEST(a_bad_tail_that_meta_knows_durable_is_damage_after_a_reboot)
 	bytes_of(&rig, first_segment)[3 * DISK_BLOCK + 900] ^= 1;
 	mem_disk_reboot(rig.disk);
 	refuses(&rig, WAL_EDAMAGED, "was durable");
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -385,13 +358,13 @@ START_TEST(a_crash_while_the_torn_tail_is_cut_changes_nothing)
 		r = rig_open(rig);
 		rig->disk->fault_kinds = 0;
 		if (r == 0) {
-			end(rig);
+			memwal_end(rig);
 			break;
 		}
 		/* The same boot again: the old boot id must still stand. */
-		ck_assert_int_eq(restart(rig, false), 0);
+		ck_assert_int_eq(memwal_restart(rig, false), 0);
 		ck_assert_uint_eq(rig_replay(rig, NULL), 3);
-		end(rig);
+		memwal_end(rig);
 	}
 	ck_assert_uint_gt(in, 2); /* zeros, and both pairs of meta */
 	free_tail(&tail);
@@ -405,12 +378,12 @@ START_TEST(a_torn_first_record_of_a_segment_gives_the_segment_back)
 	struct rig rig;
 	uint32_t sectors;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 50000);
 	before = mem_disk_copy(rig.disk);
 	rig_append(&rig, 1, 9000); /* does not fit: the second segment */
 	after = mem_disk_copy(rig.disk);
-	end(&rig);
+	memwal_end(&rig);
 	for (sectors = 0; sectors < 1u << 12; sectors += 5) {
 		uint8_t *to;
 		uint32_t i;
@@ -429,9 +402,9 @@ START_TEST(a_torn_first_record_of_a_segment_gives_the_segment_back)
 		ck_assert_int_eq(rig_open(&rig), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
 		rig_append(&rig, 1, 20000);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 2);
-		end(&rig);
+		memwal_end(&rig);
 	}
 	mem_disk_free(before);
 	mem_disk_free(after);
@@ -446,7 +419,7 @@ START_TEST(a_zeroed_block_in_the_middle_is_damage)
 	struct disk *whole;
 	int block;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 7000);
 	rig_append(&rig, 1, 100);
@@ -467,14 +440,14 @@ START_TEST(a_lost_end_of_a_segment_is_damage)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 58000 - 8000); /* in the next segment */
 	memset(bytes_of(&rig, first_segment) + 3 * DISK_BLOCK, 0, DISK_BLOCK);
 	mem_disk_reboot(rig.disk);
 	refuses(&rig, WAL_EDAMAGED, "the next segment begins with another");
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -482,14 +455,14 @@ START_TEST(a_tail_is_judged_by_the_boot_under_which_it_was_written)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	rig_append(&rig, 1, 100);
 	/* Written under this boot, which has not ended. */
 	bytes_of(&rig, first_segment)[3 * DISK_BLOCK + 900] ^= 4;
 	refuses(&rig, WAL_EDAMAGED, "the machine ran on");
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -497,7 +470,7 @@ START_TEST(damage_can_be_accepted_and_says_what_it_cost)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 3, 100);
 	rig_append(&rig, 4, 100);
 	rig_append(&rig, 5, 100);
@@ -505,14 +478,14 @@ START_TEST(damage_can_be_accepted_and_says_what_it_cost)
 	bytes_of(&rig, first_segment)[3 * DISK_BLOCK + 1000] ^= 0x10;
 	refuses(&rig, WAL_EDAMAGED, "accept_tail_loss");
 	rig.options.accept_tail_loss = true;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig.report.dropped, 10);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 3);
 	rig.options.accept_tail_loss = false;
 	rig_append(&rig, 1, 100);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 4);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -523,7 +496,7 @@ START_TEST(a_missing_segment_is_damage)
 	char name[DISK_NAME_MAX];
 	uint32_t i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	for (i = 0; i < 4; i++)
 		rig_append(&rig, 1, 50000);
 	whole = rig.disk;
@@ -534,13 +507,13 @@ START_TEST(a_missing_segment_is_damage)
 		refuses(&rig, WAL_EDAMAGED, "missing");
 		/* At one's own risk what is before it is kept. */
 		rig.options.accept_tail_loss = true;
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), i - 1);
 		rig.options.accept_tail_loss = false;
 		rig_append(&rig, 1, 100);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), i);
-		end(&rig);
+		memwal_end(&rig);
 	}
 	mem_disk_free(whole);
 }
@@ -551,12 +524,12 @@ START_TEST(a_second_copy_of_a_segment_is_damage)
 	struct rig rig;
 	struct mem_file *copy;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	copy = mem_disk_make(rig.disk, "segment-00000099", RIG_SEGMENT);
 	memcpy(copy->data, bytes_of(&rig, first_segment), RIG_SEGMENT);
 	refuses(&rig, WAL_EDAMAGED, "remove the copy");
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -564,11 +537,11 @@ START_TEST(a_segment_cut_short_is_damage)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	mem_disk_find(rig.disk, first_segment)->size = 8 * DISK_BLOCK;
 	refuses(&rig, WAL_EDAMAGED, "cut short");
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -576,7 +549,7 @@ START_TEST(an_unreadable_block_is_as_bad_as_a_wrong_one)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 100);
@@ -586,12 +559,12 @@ START_TEST(an_unreadable_block_is_as_bad_as_a_wrong_one)
 	refuses(&rig, WAL_EDAMAGED, "segment-00000001 at byte 12288");
 	/* Unused blocks harm nobody, nor does the header block. */
 	rig.disk->bad_block = 9;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 3);
 	rig.disk->bad_block = 0;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 3);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -601,7 +574,7 @@ START_TEST(a_folder_of_another_member_or_cluster_is_refused)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig.options.member = 8;
 	refuses(&rig, WAL_EFOREIGN, "meta");
@@ -609,8 +582,8 @@ START_TEST(a_folder_of_another_member_or_cluster_is_refused)
 	rig.options.cluster[3] ^= 1;
 	refuses(&rig, WAL_EFOREIGN, "meta");
 	rig.options.cluster[3] ^= 1;
-	ck_assert_int_eq(restart(&rig, false), 0);
-	end(&rig);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -620,7 +593,7 @@ START_TEST(a_segment_of_another_log_is_refused)
 	struct rig other;
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_init(&other, mem_disk_new());
 	other.options.member = 8;
@@ -628,8 +601,8 @@ START_TEST(a_segment_of_another_log_is_refused)
 	stray = mem_disk_make(rig.disk, "segment-00000077", RIG_SEGMENT);
 	memcpy(stray->data, bytes_of(&other, first_segment), RIG_SEGMENT);
 	refuses(&rig, WAL_EFOREIGN, "segment-00000077");
-	end(&other);
-	end(&rig);
+	memwal_end(&other);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -648,7 +621,7 @@ START_TEST(newer_formats_are_refused_and_kept)
 	struct rig rig;
 	int i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 100);
 	whole = rig.disk;
@@ -679,7 +652,7 @@ START_TEST(a_running_owner_is_waited_for_five_seconds_and_then_named)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_drop(&rig);
 	mem_disk_crash(rig.disk);
 	mem_disk_find(rig.disk, "meta")->held = 1000;
@@ -689,7 +662,7 @@ START_TEST(a_running_owner_is_waited_for_five_seconds_and_then_named)
 	mem_disk_find(rig.disk, "meta")->held = 3;
 	ck_assert_int_eq(rig_open(&rig), 0);
 	ck_assert(!rig.report.waited);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -697,7 +670,7 @@ START_TEST(a_dead_owners_writes_are_waited_for_without_limit)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_drop(&rig);
 	mem_disk_crash(rig.disk);
@@ -707,7 +680,7 @@ START_TEST(a_dead_owners_writes_are_waited_for_without_limit)
 	ck_assert(rig.report.waited);
 	ck_assert_uint_eq(rig.disk->pauses, 1000);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -715,20 +688,20 @@ START_TEST(what_was_never_finished_is_removed_and_not_opened)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	mem_disk_make(rig.disk, "segment-00000009.tmp", 100)->held = 1 << 30;
 	mem_disk_make(rig.disk, "snapshot-0000000000000009.tmp", 4096);
 	mem_disk_make(rig.disk, "snapshot-0000000000000001", 4096);
 	mem_disk_make(rig.disk, "a note of the owner", 10);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_ptr_null(mem_disk_find(rig.disk, "segment-00000009.tmp"));
 	ck_assert_ptr_null(
 		mem_disk_find(rig.disk, "snapshot-0000000000000009.tmp"));
 	ck_assert_ptr_null(
 		mem_disk_find(rig.disk, "snapshot-0000000000000001"));
 	ck_assert_ptr_nonnull(mem_disk_find(rig.disk, "a note of the owner"));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -736,13 +709,13 @@ START_TEST(a_lost_meta_is_damage_and_not_a_new_folder)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	memset(bytes_of(&rig, "meta"), 0, META_SIZE);
 	refuses(&rig, WAL_EDAMAGED, "meta");
 	mem_disk_find(rig.disk, "meta")->size = 0;
 	refuses(&rig, WAL_EDAMAGED, "meta");
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -767,11 +740,11 @@ START_TEST(making_a_folder_can_be_interrupted_at_any_operation)
 				full++;
 			ck_assert(r == 0 || rig.report.where[0] != '\0');
 			rig.disk->fault_kinds = 0;
-			ck_assert_int_eq(restart(&rig, in % 2), 0);
+			ck_assert_int_eq(memwal_restart(&rig, in % 2), 0);
 			rig_append(&rig, 1, 100);
-			ck_assert_int_eq(restart(&rig, false), 0);
+			ck_assert_int_eq(memwal_restart(&rig, false), 0);
 			ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
-			end(&rig);
+			memwal_end(&rig);
 		}
 		ck_assert_uint_gt(in, 8);
 	}
@@ -789,7 +762,7 @@ START_TEST(stale_records_of_a_recycled_segment_are_as_good_as_zeros)
 	uint32_t size;
 	uint32_t i;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	for (i = 0; i < 30; i++)
 		rig_append(&rig, 2, 2000 + i * 100);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 60, 1, "x", 1), 0);
@@ -806,14 +779,14 @@ START_TEST(stale_records_of_a_recycled_segment_are_as_good_as_zeros)
 	/* Small ones now, so that each ends in the middle of an old one. */
 	for (i = 0; i < 60; i++) {
 		rig_append(&rig, 1, 10 + i);
-		ck_assert_int_eq(restart(&rig, i % 2), 0);
+		ck_assert_int_eq(memwal_restart(&rig, i % 2), 0);
 		ck_assert(!rig.report.torn);
 		ck_assert_str_eq(rig.report.where, "");
 		ck_assert_uint_eq(rig.report.first_index, 61);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 61 + i);
 		ck_assert_int_eq(rig_settle(&rig), 0);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 

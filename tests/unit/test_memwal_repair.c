@@ -3,8 +3,7 @@
  * it is found again whatever happens, until all has come back; and nothing is
  * given up before that.
  */
-#include "tests/unit/support_disk.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 #include "wal/meta.h"
 
 static const char first_segment[] = "segment-00000001";
@@ -25,24 +24,6 @@ static void begin(struct rig *rig)
 	ck_assert_int_eq(rig_open(rig), 0);
 	for (i = 0; i < RECORDS; i++)
 		rig_append(rig, EACH, 3000);
-}
-
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	rig->disk->fault_kinds = 0;
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
 }
 
 /* The record with entry `index`: two blocks, seven to a segment. */
@@ -109,17 +90,19 @@ START_TEST(a_damaged_record_ends_what_can_be_used)
 		for (at = 0; at < 2 * DISK_BLOCK; at += 1000) {
 			flip(&rig, index, at);
 			rig.options.tolerate_damage = false;
-			ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
+			ck_assert_int_eq(memwal_restart(&rig, true),
+					 WAL_EDAMAGED);
 			rig.options.tolerate_damage = true;
 			if (index < LAST - 1) {
-				ck_assert_int_eq(restart(&rig, at & 8), 0);
+				ck_assert_int_eq(memwal_restart(&rig, at & 8),
+						 0);
 				expect_damage(&rig, index, LAST);
 				ck_assert_ptr_nonnull(strstr(rig.report.where,
 							     "another member"));
 			}
 			flip(&rig, index, at);
 			/* What could not be read is there again. */
-			ck_assert_int_eq(restart(&rig, at & 16), 0);
+			ck_assert_int_eq(memwal_restart(&rig, at & 16), 0);
 			ck_assert(!rig.report.damaged && !is_damaged(&rig));
 			ck_assert_str_eq(rig.report.where, "");
 			ck_assert_uint_eq(rig_replay(&rig, NULL), LAST);
@@ -128,7 +111,7 @@ START_TEST(a_damaged_record_ends_what_can_be_used)
 				break;
 		}
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -142,7 +125,7 @@ START_TEST(until_a_leader_is_known_nothing_is_written_but_meta)
 	begin(&rig);
 	flip(&rig, 5, 900);
 	before = mem_disk_copy(rig.disk);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	ck_assert(!wal_can_append(rig.wal));
 	ck_assert_int_eq(wal_append(rig.wal, NULL, &hard, 0, 0, 1), -ENOSPC);
@@ -157,7 +140,7 @@ START_TEST(until_a_leader_is_known_nothing_is_written_but_meta)
 					 file->size);
 	}
 	mem_disk_free(before);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -167,7 +150,7 @@ START_TEST(the_log_is_whole_when_all_has_come_back)
 
 	begin(&rig);
 	flip(&rig, 5, 900);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 5, LAST);
 	ask(&rig);
 	while (rig.next_index <= LAST) {
@@ -175,21 +158,21 @@ START_TEST(the_log_is_whole_when_all_has_come_back)
 		rig_append(&rig, 1, 3000);
 		/* A start in between finds what has come back. */
 		if (rig.next_index == 9) {
-			ck_assert_int_eq(restart(&rig, false), 0);
+			ck_assert_int_eq(memwal_restart(&rig, false), 0);
 			expect_damage(&rig, 9, LAST);
 		}
 	}
 	ck_assert(!is_damaged(&rig));
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	rig.options.tolerate_damage = false;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert(!rig.report.damaged);
 	ck_assert_str_eq(rig.report.where, "");
 	ck_assert_uint_eq(rig_replay(&rig, NULL), LAST);
 	rig_append(&rig, 1, 100);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), LAST + 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -199,20 +182,20 @@ START_TEST(what_has_not_come_back_is_missed_by_who_does_not_tolerate_it)
 
 	begin(&rig);
 	flip(&rig, 5, 900);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ask(&rig);
 	rig_append(&rig, 1, 3000);
 	rig.options.tolerate_damage = false;
-	ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
+	ck_assert_int_eq(memwal_restart(&rig, true), WAL_EDAMAGED);
 	ck_assert_ptr_nonnull(strstr(rig.report.where, "behind 5"));
 	rig.options.accept_tail_loss = true;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert(!rig.report.damaged);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 5);
 	rig.options.accept_tail_loss = false;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 5);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -226,26 +209,26 @@ START_TEST(a_bad_last_record_stays_damage_when_the_machine_is_started_anew)
 		flip(&rig, LAST, torn ? 5000 : 20);
 		if (torn) {
 			/* Never opened since: only power tears a record. */
-			ck_assert_int_eq(restart(&rig, true), 0);
+			ck_assert_int_eq(memwal_restart(&rig, true), 0);
 			ck_assert(rig.report.torn);
 			ck_assert(!rig.report.damaged);
-			end(&rig);
+			memwal_end(&rig);
 			continue;
 		}
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		/* Its head is gone: nobody knows what was in it. */
 		expect_damage(&rig, LAST - 1, UINT64_MAX);
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert(!rig.report.torn);
 		expect_damage(&rig, LAST - 1, UINT64_MAX);
-		end(&rig);
+		memwal_end(&rig);
 	}
 	/* An intact head says what was in it. */
 	begin(&rig);
 	flip(&rig, LAST, 5000);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect_damage(&rig, LAST - 1, LAST);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -258,7 +241,7 @@ START_TEST(a_later_terms_entry_ends_damage_of_which_nobody_knows_the_end)
 
 	begin(&rig);
 	flip(&rig, LAST, 20);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ask(&rig);
 	for (i = 0; i < 10; i++) {
 		rig_append(&rig, 1, 10);
@@ -273,10 +256,10 @@ START_TEST(a_later_terms_entry_ends_damage_of_which_nobody_knows_the_end)
 	ck_assert(!is_damaged(&rig));
 	for (i = 0; i < 64; i++)
 		terms[i] = i < LAST + 9 ? 1 : 2;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert(!is_damaged(&rig));
 	ck_assert_uint_eq(rig_replay(&rig, terms), LAST + 9);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -289,7 +272,7 @@ START_TEST(who_learns_where_the_damage_ends_says_so)
 	for (early = 0; early < 3; early++) {
 		begin(&rig);
 		flip(&rig, LAST, 20);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		if (early == 1)
 			wal_damage_ends(rig.wal, LAST + 2);
 		if (early == 2) /* nothing of it counted */
@@ -297,7 +280,7 @@ START_TEST(who_learns_where_the_damage_ends_says_so)
 		ask(&rig);
 		if (early == 2) {
 			ck_assert(!is_damaged(&rig));
-			end(&rig);
+			memwal_end(&rig);
 			continue;
 		}
 		rig_append(&rig, 3, 10);
@@ -307,14 +290,14 @@ START_TEST(who_learns_where_the_damage_ends_says_so)
 			ck_assert_int_eq(rig_settle(&rig), 0);
 		}
 		/* That is remembered. */
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		expect_damage(&rig, LAST + 2, LAST + 2);
 		wal_damage_ends(rig.wal, LAST + 50); /* never later */
 		ck_assert(wal_damaged(rig.wal, &damage));
 		ck_assert_uint_eq(damage.last, LAST + 2);
 		rig_append(&rig, 1, 10);
 		ck_assert(!is_damaged(&rig));
-		end(&rig);
+		memwal_end(&rig);
 	}
 }
 END_TEST
@@ -338,7 +321,7 @@ START_TEST(a_tail_that_may_have_been_overwritten_is_not_whole)
 	rig_append(&rig, 1, 10); /* 10 of term 3 */
 	bytes = mem_disk_find(rig.disk, first_segment)->data;
 	bytes[3 * DISK_BLOCK + 800] ^= 1;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	/* The log reaches as far as it ever did, but 9 and 10 are old. */
 	ck_assert_uint_eq(rig.report.last_index, 10);
 	ck_assert(wal_damaged(rig.wal, &damage));
@@ -356,10 +339,10 @@ START_TEST(a_tail_that_may_have_been_overwritten_is_not_whole)
 	rig.term = 3;
 	rig_append(&rig, 1, 10);
 	ck_assert(!is_damaged(&rig));
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert(!is_damaged(&rig));
 	ck_assert_uint_eq(rig_replay(&rig, terms), 10);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -373,13 +356,13 @@ START_TEST(the_hard_state_behind_the_damage_counts)
 	flip(&rig, 3, 900);
 	/* Not even `meta` knows of that term. */
 	memset(mem_disk_find(rig.disk, "meta")->data, 0, META_PAIR_SIZE);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig.report.hard.term, 8);
 	ck_assert_uint_eq(rig.report.hard.vote, 7);
 	/* What is left may not be what that commit index is about. */
 	ck_assert_uint_eq(rig.report.hard.commit, 0);
 	expect_damage(&rig, 3, LAST + 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -412,24 +395,24 @@ START_TEST(missing_segments_are_damage_too)
 			mem_disk_remove(rig.disk, name);
 		}
 		first = i == 5 ? 1 : i;
-		ck_assert_int_eq(restart(&rig, i & 1), 0);
+		ck_assert_int_eq(memwal_restart(&rig, i & 1), 0);
 		expect_damage(&rig, first, i < 4 ? 4 : UINT64_MAX);
-		ck_assert_int_eq(restart(&rig, i & 2), 0);
+		ck_assert_int_eq(memwal_restart(&rig, i & 2), 0);
 		expect_damage(&rig, first, i < 4 ? 4 : UINT64_MAX);
 		ask(&rig);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		expect_damage(&rig, first, i < 4 ? 4 : UINT64_MAX);
 		while (rig.next_index <= 4)
 			rig_append(&rig, 1, 50000);
 		ck_assert(is_damaged(&rig) == (i >= 4));
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 4);
 		wal_damage_ends(rig.wal, 4);
 		ck_assert(!is_damaged(&rig));
 		ck_assert_int_eq(rig_settle(&rig), 0);
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert(!is_damaged(&rig));
-		end(&rig);
+		memwal_end(&rig);
 	}
 	mem_disk_free(whole);
 }
@@ -449,7 +432,7 @@ START_TEST(a_segment_that_cannot_be_read_is_not_written_over)
 	mem_disk_find(rig.disk, "segment-00000002")->data[DISK_BLOCK + 9] ^= 1;
 	snprintf(rig.disk->bad_name, DISK_NAME_MAX, "segment-00000002");
 	rig.disk->bad_block = 0;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	expect_damage(&rig, 15, UINT64_MAX);
 	ask(&rig);
 	for (i = 0; i < 10; i++)
@@ -459,7 +442,7 @@ START_TEST(a_segment_that_cannot_be_read_is_not_written_over)
 	ck_assert_uint_eq(mem_disk_find(rig.disk, "segment-00000002")
 				  ->data[3 * DISK_BLOCK + 4],
 			  'L');
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -471,9 +454,9 @@ START_TEST(a_segment_cut_short_is_damage_even_at_its_end)
 	/* The second segment holds records with 15..24, in 11 blocks. */
 	mem_disk_find(rig.disk, "segment-00000002")->size = 9 * DISK_BLOCK;
 	rig.options.tolerate_damage = false;
-	ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
+	ck_assert_int_eq(memwal_restart(&rig, true), WAL_EDAMAGED);
 	rig.options.tolerate_damage = true;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 23, UINT64_MAX);
 	ck_assert_ptr_nonnull(strstr(rig.report.where, "cut short"));
 	ask(&rig);
@@ -481,10 +464,10 @@ START_TEST(a_segment_cut_short_is_damage_even_at_its_end)
 	wal_damage_ends(rig.wal, LAST);
 	ck_assert(!is_damaged(&rig));
 	ck_assert_int_eq(rig_settle(&rig), 0);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert(!is_damaged(&rig));
 	ck_assert_uint_eq(rig_replay(&rig, NULL), LAST);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -526,30 +509,30 @@ START_TEST(a_damaged_snapshot_is_replaced_by_one_that_is_received)
 		rig_drop(&rig);
 		mem_disk_crash(rig.disk);
 		mem_disk_find(rig.disk, name)->data[5000] ^= 1;
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert_uint_eq(rig.report.snapshot_index, 0);
 		ck_assert_uint_eq(wal_snapshot_index(rig.wal), 0);
 		expect_damage(&rig, 1, LAST + 1);
 		/* It may be there tomorrow. */
 		mem_disk_find(rig.disk, name)->data[5000] ^= 1;
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert(!rig.report.damaged);
 		ck_assert_uint_eq(rig.report.snapshot_index, 16);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), LAST + 1);
 		rig_drop(&rig);
 		mem_disk_crash(rig.disk);
 		mem_disk_find(rig.disk, name)->data[5000] ^= 1;
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ask(&rig);
 		take(&rig, index, 1);
 		ck_assert(is_damaged(&rig) == (index == 16));
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert_uint_eq(rig.report.snapshot_index, index);
 		ck_assert(is_damaged(&rig) == (index == 16));
 		while (rig.next_index <= LAST + 1)
 			rig_append(&rig, 1, 3000);
 		ck_assert(!is_damaged(&rig));
-		end(&rig);
+		memwal_end(&rig);
 	}
 }
 END_TEST
@@ -563,7 +546,7 @@ START_TEST(what_was_given_up_goes_when_a_snapshot_covers_it)
 
 	begin(&rig);
 	flip(&rig, 5, 900);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ask(&rig);
 	while (rig.next_index <= LAST + 10)
 		rig_append(&rig, 1, 3000);
@@ -576,14 +559,14 @@ START_TEST(what_was_given_up_goes_when_a_snapshot_covers_it)
 	for (i = 0; i < 8; i++)
 		rig_append(&rig, 1, 50000);
 	ck_assert_int_eq(rig_settle(&rig), 0);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), LAST + 18);
 	rig_append(&rig, 1, 100);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_int_eq(
 		meta_choose(mem_disk_find(rig.disk, "meta")->data, &view), 0);
 	ck_assert_uint_eq(view.meta.gaps[0].resume, 0);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -596,7 +579,7 @@ START_TEST(damage_may_come_again_before_and_behind)
 
 	begin(&rig);
 	flip(&rig, 9, 900);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ask(&rig);
 	rig_append(&rig, 1, 3000); /* 9, in a segment of its own */
 	rig_append(&rig, 1, 3000);
@@ -604,31 +587,31 @@ START_TEST(damage_may_come_again_before_and_behind)
 	/* Of what has come back the second record goes. */
 	bytes = mem_disk_find(rig.disk, "segment-00000003")->data;
 	bytes[2 * DISK_BLOCK + 900] ^= 1;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 10, LAST);
 	ask(&rig);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 10, LAST);
 	rig_append(&rig, 4, 3000);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 14, LAST);
 	/* And now one before all of it. */
 	flip(&rig, 3, 900);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 3, LAST);
 	/* What is learnt before it is noted does not touch the disk. */
 	wal_damage_ends(rig.wal, LAST - 1);
 	ck_assert(wal_idle(rig.wal));
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	expect_damage(&rig, 3, LAST);
 	ask(&rig);
 	while (rig.next_index <= LAST)
 		rig_append(&rig, 1, 3000);
 	ck_assert(!is_damaged(&rig));
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert(!is_damaged(&rig));
 	ck_assert_uint_eq(rig_replay(&rig, NULL), LAST);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -652,12 +635,12 @@ START_TEST(so_many_gaps_can_be_noted_and_no_more)
 			->data[(i == 0 ? 12 : 2) * DISK_BLOCK + 900] ^= 1;
 		if (i == META_GAPS)
 			break;
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		expect_damage(&rig, index + 1, index + 2);
 		ask(&rig);
 	}
-	ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
-	end(&rig);
+	ck_assert_int_eq(memwal_restart(&rig, true), WAL_EDAMAGED);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -698,7 +681,7 @@ static void repair_check(struct rig *rig, uint64_t acknowledged)
 		rig_append(rig, 1, 3000);
 	ck_assert(!is_damaged(rig));
 	ck_assert_int_eq(rig_settle(rig), 0);
-	ck_assert_int_eq(restart(rig, true), 0);
+	ck_assert_int_eq(memwal_restart(rig, true), 0);
 	ck_assert(!is_damaged(rig));
 	ck_assert_uint_eq(rig_replay(rig, NULL), LAST);
 }
@@ -715,7 +698,7 @@ START_TEST(a_crash_at_any_point_of_a_repair_finds_the_damage_again)
 
 		begin(&rig);
 		flip(&rig, 9, 900);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		memset(&rig.done, 0, sizeof(rig.done));
 		for (i = 0; i < turns && more; i++)
 			more = repair_step(&rig, i);
@@ -726,8 +709,8 @@ START_TEST(a_crash_at_any_point_of_a_repair_finds_the_damage_again)
 			mem_disk_reboot(after.disk);
 		ck_assert_int_eq(rig_open(&after), 0);
 		repair_check(&after, rig.done.index);
-		end(&after);
-		end(&rig);
+		memwal_end(&after);
+		memwal_end(&rig);
 		if (!more)
 			break;
 	}
@@ -756,9 +739,9 @@ static void repair_fault(uint32_t in, int32_t result, bool reboot,
 		(void)rig_settle(&rig);
 	}
 	*ret_faults = rig.disk->faults;
-	ck_assert_int_eq(restart(&rig, reboot), 0);
+	ck_assert_int_eq(memwal_restart(&rig, reboot), 0);
 	repair_check(&rig, rig.done.index);
-	end(&rig);
+	memwal_end(&rig);
 }
 
 START_TEST(whichever_operation_of_a_repair_fails_the_damage_is_found_again)

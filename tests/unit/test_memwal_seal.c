@@ -2,8 +2,7 @@
  * The end of the log is sealed in a quiet moment, and a disk that is slow is
  * told of; over the disk in memory.
  */
-#include "tests/unit/support_disk.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 
 static const char first_segment[] = "segment-00000001";
 
@@ -13,28 +12,9 @@ enum {
 
 static void begin(struct rig *rig)
 {
-	rig_init(rig, mem_disk_new());
-	ck_assert_int_eq(rig_open(rig), 0);
-	ck_assert_int_eq(rig_settle(rig), 0);
+	memwal_begin(rig);
 	rig->now_ns = 1000 * (uint64_t)MS;
 	wal_clock(rig->wal, rig->now_ns);
-}
-
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
 }
 
 /* A turn, so much later. Returns how many writes it led to. */
@@ -68,9 +48,9 @@ START_TEST(a_last_record_that_is_lost_altogether_is_damage_once_it_is_sealed)
 				ck_assert_uint_eq(pass(&rig, WAL_SEAL_NS), 1);
 			bytes = mem_disk_find(rig.disk, first_segment)->data;
 			memset(bytes + 3 * DISK_BLOCK, 0, (size_t)lost);
-			ck_assert_int_eq(restart(&rig, lost == 512),
+			ck_assert_int_eq(memwal_restart(&rig, lost == 512),
 					 sealed ? WAL_EDAMAGED : 0);
-			end(&rig);
+			memwal_end(&rig);
 		}
 	}
 }
@@ -94,7 +74,7 @@ START_TEST(a_quiet_period_is_sealed_once)
 		ck_assert_uint_eq(pass(&rig, WAL_SEAL_NS), 0);
 		ck_assert_uint_eq(pass(&rig, 3600ull * 1000 * MS), 0);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -117,7 +97,7 @@ START_TEST(while_appends_go_on_nothing_is_sealed)
 		ck_assert_uint_eq(pass(&rig, 1), i == 0 ? 2 : 1);
 		ck_assert_uint_eq(pass(&rig, WAL_SEAL_NS - 1), 0);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -150,7 +130,7 @@ START_TEST(the_time_that_a_record_takes_is_told)
 	rig_append(&rig, 1, 100);
 	wal_stats(rig.wal, &stats);
 	ck_assert_uint_eq(stats.stall_max_ns, 400 * MS);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 

@@ -2,37 +2,12 @@
  * Snapshots in the life of the log, and the corners of recovery around them,
  * over the disk in memory.
  */
-#include "tests/unit/support_disk.h"
 #include "tests/unit/support_damage.h"
-#include "tests/unit/support_wal.h"
+#include "tests/unit/support_memwal.h"
 #include "wal/meta.h"
 #include "wal/record.h"
 #include "wal/segment.h"
 #include "wal/snapshot.h"
-
-static void begin(struct rig *rig)
-{
-	rig_init(rig, mem_disk_new());
-	ck_assert_int_eq(rig_open(rig), 0);
-	ck_assert_int_eq(rig_settle(rig), 0);
-}
-
-static int restart(struct rig *rig, bool reboot)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_crash(rig->disk);
-	if (reboot)
-		mem_disk_reboot(rig->disk);
-	return rig_open(rig);
-}
-
-static void end(struct rig *rig)
-{
-	if (rig->memory)
-		rig_drop(rig);
-	mem_disk_free(rig->disk);
-}
 
 /* Begins one and hands its image in; the machine has not moved since. */
 static void offer(struct rig *rig, uint64_t index, uint64_t term)
@@ -82,12 +57,13 @@ START_TEST(damage_of_what_a_snapshot_has_is_passed_over)
 			     index % 2 ? DAMAGE_HEAD : DAMAGE_PAYLOAD);
 		/* The record with 7 and 8 is needed, and so is the next. */
 		if (index > 6) {
-			ck_assert_int_eq(restart(&rig, false), WAL_EDAMAGED);
-			end(&rig);
+			ck_assert_int_eq(memwal_restart(&rig, false),
+					 WAL_EDAMAGED);
+			memwal_end(&rig);
 			continue;
 		}
 		for (i = 0; i < 2; i++) {
-			ck_assert_int_eq(restart(&rig, i), 0);
+			ck_assert_int_eq(memwal_restart(&rig, i), 0);
 			ck_assert_ptr_nonnull(
 				strstr(rig.report.where, "the snapshot has"));
 			ck_assert(!rig.report.damaged);
@@ -96,7 +72,7 @@ START_TEST(damage_of_what_a_snapshot_has_is_passed_over)
 			ck_assert_uint_eq(rig_replay(&rig, NULL), 12 + i);
 			rig_append(&rig, 1, 100);
 		}
-		end(&rig);
+		memwal_end(&rig);
 	}
 }
 END_TEST
@@ -114,16 +90,16 @@ START_TEST(one_is_due_when_the_log_has_grown_enough)
 	rig_append(&rig, 1, 40000);
 	ck_assert(wal_snapshot_due(rig.wal));
 	/* A restart does not forget it. */
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert(wal_snapshot_due(rig.wal));
 	offer(&rig, 2, 1);
 	ck_assert(!wal_snapshot_due(rig.wal));
 	while (wal_snapshot_active(rig.wal))
 		rig_turn(&rig);
 	ck_assert(!wal_snapshot_due(rig.wal));
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert(!wal_snapshot_due(rig.wal));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -132,7 +108,7 @@ START_TEST(only_one_is_made_at_a_time_and_never_backwards)
 	static uint8_t head[WAL_HEAD_MAX + 1];
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 5, 100);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 3, 1, head, sizeof(head)),
 			 -E2BIG);
@@ -142,7 +118,7 @@ START_TEST(only_one_is_made_at_a_time_and_never_backwards)
 		rig_turn(&rig);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 3, 1, "", 0), -EALREADY);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 2, 1, "", 0), -EALREADY);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -151,7 +127,7 @@ START_TEST(an_aborted_one_leaves_nothing)
 	struct rig rig;
 	uint32_t size;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 5, 100);
 	ck_assert_int_eq(wal_snapshot_begin(rig.wal, 3, 1, "head", 4), 0);
 	wal_snapshot_abort(rig.wal);
@@ -166,7 +142,7 @@ START_TEST(an_aborted_one_leaves_nothing)
 	ck_assert(!exists(&rig, "snapshot-0000000000000003"));
 	ck_assert_uint_eq(wal_snapshot_index(rig.wal), 0);
 	take(&rig, 4, 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -178,7 +154,7 @@ START_TEST(an_abort_at_any_time_leaves_nothing_or_comes_too_late)
 	int i;
 
 	for (turns = 0; !named; turns++) {
-		begin(&rig);
+		memwal_begin(&rig);
 		rig_append(&rig, 5, 100);
 		offer(&rig, 3, 1);
 		for (i = 0; i < turns; i++)
@@ -192,10 +168,10 @@ START_TEST(an_abort_at_any_time_leaves_nothing_or_comes_too_late)
 		ck_assert(!exists(&rig, "snapshot-0000000000000003.tmp"));
 		ck_assert(exists(&rig, "snapshot-0000000000000003") == named);
 		take(&rig, 4, 1);
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_uint_eq(rig.report.snapshot_index, 4);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 5);
-		end(&rig);
+		memwal_end(&rig);
 	}
 	ck_assert_int_gt(turns, 6);
 }
@@ -206,7 +182,7 @@ START_TEST(a_full_disk_ends_one_and_the_log_goes_on)
 	struct wal_stats stats;
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 5, 100);
 	rig.disk->fault_kinds = 1u << DISK_WRITE;
 	rig.disk->fault_result = -ENOSPC;
@@ -221,7 +197,7 @@ START_TEST(a_full_disk_ends_one_and_the_log_goes_on)
 	ck_assert_uint_eq(wal_snapshot_index(rig.wal), 0);
 	wal_snapshot_end(rig.wal); /* who has not heard yet does no harm */
 	rig_append(&rig, 1, 100);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -234,7 +210,7 @@ START_TEST(the_one_before_is_fallen_back_to_until_it_is_forgotten)
 	struct rig rig;
 	int fallbacks = 0;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 40000);
 	rig_append(&rig, 1, 40000);
 	take(&rig, 2, 1);
@@ -257,12 +233,12 @@ START_TEST(the_one_before_is_fallen_back_to_until_it_is_forgotten)
 		/* And from there a new one can be made. */
 		ck_assert_int_eq(rig_settle(&other), 0);
 		take(&other, 7, 1);
-		end(&other);
+		memwal_end(&other);
 	}
 	ck_assert_int_ge(fallbacks, 2);
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	ck_assert(!exists(&rig, first));
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -271,21 +247,21 @@ START_TEST(a_snapshot_that_is_installed_voids_the_tail_it_replaces)
 	static const uint64_t terms[] = {[16] = 5, [17] = 5};
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig.term = 2;
 	rig_append(&rig, 10, 100);
 	rig_append(&rig, 10, 100); /* 11..20 of term 2, never committed */
 	take(&rig, 15, 4);
 	/* A crash here: what is behind 15 is of the old tail. */
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig.report.snapshot_index, 15);
 	ck_assert_uint_eq(rig.report.first_index, 0);
 	ck_assert_uint_eq(rig_replay(&rig, terms), 15);
 	rig.term = 5;
 	rig_append(&rig, 2, 100);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, terms), 17);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -293,17 +269,17 @@ START_TEST(a_snapshot_ahead_of_the_log_moves_its_beginning)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 3, 100);
 	take(&rig, 50, 1);
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig.report.last_index, 50);
 	ck_assert_uint_eq(rig.report.hard.commit, 50);
 	rig_append(&rig, 2, 100); /* 51, 52 */
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig.report.first_index, 51);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 52);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -313,7 +289,7 @@ START_TEST(a_snapshot_file_is_waited_for_and_must_be_readable)
 	struct rig rig;
 	int block;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 5, 100);
 	take(&rig, 3, 1);
 	rig_drop(&rig);
@@ -326,7 +302,7 @@ START_TEST(a_snapshot_file_is_waited_for_and_must_be_readable)
 		rig.disk->bad_block = (uint64_t)block;
 		ck_assert_int_eq(wal_snapshot_index(rig.wal), 3);
 		/* The log still holds all: it does without. */
-		ck_assert_int_eq(restart(&rig, false), 0);
+		ck_assert_int_eq(memwal_restart(&rig, false), 0);
 		ck_assert_ptr_nonnull(strstr(rig.report.where, "unreadable"));
 		ck_assert_uint_eq(rig.report.snapshot_index, 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 5);
@@ -334,7 +310,7 @@ START_TEST(a_snapshot_file_is_waited_for_and_must_be_readable)
 		ck_assert_int_eq(rig_settle(&rig), 0);
 		take(&rig, 3, 1);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -345,15 +321,15 @@ START_TEST(an_unreadable_copy_of_meta_is_done_without)
 	struct rig rig;
 	int block;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	snprintf(rig.disk->bad_name, DISK_NAME_MAX, "meta");
 	for (block = 0; block < META_SLOTS; block++) {
 		rig.disk->bad_block = (uint64_t)block;
-		ck_assert_int_eq(restart(&rig, true), 0);
+		ck_assert_int_eq(memwal_restart(&rig, true), 0);
 		ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
 	}
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -361,7 +337,7 @@ START_TEST(a_spare_of_another_size_is_removed)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_drop(&rig);
 	mem_disk_crash(rig.disk);
@@ -370,13 +346,13 @@ START_TEST(a_spare_of_another_size_is_removed)
 	ck_assert(!exists(&rig, "segment-00000055"));
 	/* A change of size leaves the segments in use as they are. */
 	rig.options.segment_size = 2 * RIG_SEGMENT;
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert(!exists(&rig, "segment-00000002"));
 	rig_append(&rig, 1, 50000);
 	rig_append(&rig, 1, 100000);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 3);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -386,14 +362,14 @@ START_TEST(rot_between_recovery_and_replay_is_noticed)
 	struct rig rig;
 	uint8_t *bytes;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 1, 100);
 	rig_append(&rig, 1, 100);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	bytes = mem_disk_find(rig.disk, "segment-00000001")->data;
 	bytes[2 * DISK_BLOCK + 800] ^= 1;
 	ck_assert_int_eq(wal_replay_next(rig.wal, &entry), WAL_EDAMAGED);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -414,9 +390,9 @@ START_TEST(spares_beyond_what_a_cycle_needs_are_given_back)
 	while (rig_settle(&rig), wal_stats(rig.wal, &stats), stats.spares > 20)
 		;
 	ck_assert_uint_eq(stats.segments, 1);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	rig_append(&rig, 1, 50000);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -433,9 +409,9 @@ START_TEST(large_records_come_back_through_a_small_window)
 		rig_append(&rig, 3, 700000);
 		rig_append(&rig, 2, 100000);
 	}
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 54);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -443,20 +419,20 @@ START_TEST(all_is_lost_only_when_that_is_accepted)
 {
 	struct rig rig;
 
-	begin(&rig);
+	memwal_begin(&rig);
 	rig_append(&rig, 2, 100);
 	rig_append(&rig, 1, 50000);
 	memset(mem_disk_find(rig.disk, "segment-00000001")->data, 0,
 	       2 * DISK_BLOCK);
-	ck_assert_int_eq(restart(&rig, true), WAL_EDAMAGED);
+	ck_assert_int_eq(memwal_restart(&rig, true), WAL_EDAMAGED);
 	rig.options.accept_tail_loss = true;
-	ck_assert_int_eq(restart(&rig, true), 0);
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 0);
 	rig.options.accept_tail_loss = false;
 	rig_append(&rig, 1, 100);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), 1);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 
@@ -482,14 +458,14 @@ START_TEST(a_tail_that_is_overwritten_too_often_asks_for_a_snapshot)
 	ck_assert_uint_gt(count, due + 5000);
 	rig.disk->history_count = 0;
 	ck_assert_int_eq(rig_submit(&rig, 1, 10), -ENOSPC);
-	ck_assert_int_eq(restart(&rig, false), 0);
+	ck_assert_int_eq(memwal_restart(&rig, false), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), count);
 	ck_assert(!wal_can_append(rig.wal));
 	ck_assert_int_eq(rig_settle(&rig), 0);
 	take(&rig, count, 1);
 	ck_assert(wal_can_append(rig.wal));
 	rig_append(&rig, 1, 10);
-	end(&rig);
+	memwal_end(&rig);
 }
 END_TEST
 

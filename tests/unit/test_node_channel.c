@@ -23,6 +23,10 @@
  *  8  completions come in the order of the log
  *       results_come_in_the_order_of_proposals
  *  9  reasons of a drop have codes: test_node_batch.c; limits wait instead
+ * 10  a change of membership that is refused says so and why
+ *       test_node_member.c: a_replacement_that_has_not_caught_up_is_refused, …
+ * 11  who forwards keeps what it forwarded: refusals come back, and what is
+ *     in doubt is proposed again, once: test_node_cluster.c, test_node_doubt.c
  * 12  stop: queued is definitely not, taken is answered
  *       a_stop_answers_what_was_taken_and_takes_no_more; test_node_stop.c
  * 13  bounded work from each ring in each turn: test_node_batch.c
@@ -33,6 +37,8 @@
  *       test_node_batch.c, by bytes and by waiting
  * 17  deadlines
  *       a_deadline_is_looked_at_when_a_request_is_taken
+ * 18  what a wait that ended means: shm/types.h has the codes, and
+ *     tests/unit/test_client_async.c and test_client_death.c show them
  * 19  exactly once
  *       a_repeated_sequence_takes_effect_once
  * 20  no space means not applied
@@ -44,8 +50,6 @@
  *       after_a_failed_write_nothing_is_posted_ever
  * 23  who asks is what the kernel said
  *       operations_carry_the_identity_of_the_handshake
- *
- * Rows 10, 11 and 18 need a change of membership or more members.
  */
 #include "tests/unit/support_handle.h"
 #include "tests/unit/support_node.h"
@@ -60,15 +64,10 @@ static void set_up(void)
 	peer_open(&alice, &rig, 1);
 }
 
-/* A node whose own vote the disk has not taken: there is no leader. */
 static void set_up_leaderless(void)
 {
 	rig_init(&rig);
-	ck_assert_int_eq(rig_try(&rig), 0);
-	rig_turns(&rig, 1);
-	rig_stall(&rig);
-	rig_turns(&rig, 3);
-	ck_assert_uint_eq(rig.status.leader, 0);
+	rig_start_leaderless(&rig);
 	peer_open(&alice, &rig, 1);
 }
 

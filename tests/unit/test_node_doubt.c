@@ -172,6 +172,27 @@ START_TEST(what_one_copy_is_refused_for_and_another_not_is_applied)
 }
 END_TEST
 
+/* Who lags would else make the log longer than it can catch up with. */
+START_TEST(what_does_not_come_back_is_handed_on_ever_more_seldom)
+{
+	uint32_t asks = other(1), slot;
+	struct node *node = node_of(asks);
+	const struct batch *batch;
+
+	node->options.apply_budget = 0;
+	slot = asked[asks]++ % CROWD_SLOTS;
+	peer_put(&guests[asks], slot, "k", "v");
+	cluster_pass(&cluster, 60 * node->options.election_ticks * RIG_TICK_NS);
+	batch = node_batch(node, node->batch_head);
+	ck_assert(!batch->done);
+	/* After 3, 9, 21 and 45 election timeouts. */
+	ck_assert_uint_gt(batch->copies, 2);
+	ck_assert_uint_lt(batch->copies, 7);
+	node->options.apply_budget = APPLY_BUDGET;
+	ck_assert_int_eq(change_status(asks, slot), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("node_doubt");
@@ -188,6 +209,8 @@ int main(void)
 	tcase_add_test(t, what_an_image_brought_is_not_refused);
 	tcase_add_test(t,
 		       what_one_copy_is_refused_for_and_another_not_is_applied);
+	tcase_add_test(t,
+		       what_does_not_come_back_is_handed_on_ever_more_seldom);
 	suite_add_tcase(suite, t);
 	return run_suite(suite);
 }

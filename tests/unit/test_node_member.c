@@ -222,7 +222,21 @@ START_TEST(who_was_removed_while_it_was_away_is_a_stranger)
 	ck_assert(!cluster.up[leader][gone]);
 	/* A connection would tell it; see wire.h, WIRE_EREMOVED. */
 	ck_assert(node_was_removed(cluster.rigs[leader].node, gone + 1));
+	ck_assert(!node_is_removed(cluster.rigs[gone].node));
+	node_believe_removed(cluster.rigs[gone].node);
+	ck_assert(node_is_removed(cluster.rigs[gone].node));
 	put(leader, "k", "v");
+}
+END_TEST
+
+START_TEST(who_is_led_does_not_believe_that_it_was_removed)
+{
+	uint32_t i;
+
+	for (i = 0; i < 3; i++) {
+		node_believe_removed(cluster.rigs[i].node);
+		ck_assert(!node_is_removed(cluster.rigs[i].node));
+	}
 }
 END_TEST
 
@@ -433,6 +447,7 @@ int main(void)
 	tcase_add_test(tests, who_is_removed_knows_it_and_the_others_go_on);
 	tcase_add_test(tests, a_leader_removes_itself_and_others_lead);
 	tcase_add_test(tests, who_was_removed_while_it_was_away_is_a_stranger);
+	tcase_add_test(tests, who_is_led_does_not_believe_that_it_was_removed);
 	tcase_add_test(tests, an_id_that_was_removed_never_comes_back);
 	tcase_add_test(tests, a_member_is_replaced_in_one_joint_change);
 	tcase_add_test(tests, a_replacement_that_has_not_caught_up_is_refused);

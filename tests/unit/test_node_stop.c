@@ -17,15 +17,10 @@ static void set_up(void)
 	peer_open(&alice, &rig, 1);
 }
 
-/* A node whose own vote the disk has not taken: there is no leader. */
 static void set_up_leaderless(void)
 {
 	rig_init(&rig);
-	ck_assert_int_eq(rig_try(&rig), 0);
-	rig_turns(&rig, 1);
-	rig_stall(&rig);
-	rig_turns(&rig, 3);
-	ck_assert_uint_eq(rig.status.leader, 0);
+	rig_start_leaderless(&rig);
 	peer_open(&alice, &rig, 1);
 }
 

@@ -2,7 +2,6 @@
  * Members find each other, and whoever does not belong to them is told so and
  * harms nobody, with both engines.
  */
-#include "raft/crc32c.h"
 #include "tests/unit/support_members.h"
 
 /* ---- connecting ---- */
@@ -225,12 +224,6 @@ START_TEST(a_truncated_greeting_is_no_greeting)
 	ck_assert_uint_eq(members[0].node.lanes[2][NODE_BULK].ups, 0);
 }
 END_TEST
-
-static void reseal(struct wire_greeting *greeting)
-{
-	greeting->crc =
-		crc32c(0, (uint8_t *)greeting + 12, WIRE_GREETING_SIZE - 12);
-}
 
 START_TEST(whoever_does_not_belong_here_is_told_why)
 {

@@ -40,6 +40,9 @@ START_TEST(sets_known_settings_within_their_limits)
 		{"sessions_max", "100", 0},
 		{"lease_reads", "1", 0},
 		{"lease_reads", "2", CONCLAVE_EBADREQ},
+		{"cluster_version", "1", 0},
+		{"cluster_version", "0", CONCLAVE_EBADREQ},
+		{"cluster_version", "2", CONCLAVE_EBADREQ}, /* the leader's */
 		{"store_address_bytes", "67108864", CONCLAVE_EBADREQ},
 		{"store_address_byte", "1", CONCLAVE_ENOTFOUND},
 		{"lease_readsx", "1", CONCLAVE_ENOTFOUND},
@@ -88,6 +91,13 @@ START_TEST(applies_what_the_leader_proposes_by_itself)
 	rig_expect(apply_own(ENTRY_SETTING, ask_setting("lease_reads", "1")), 0,
 		   3, 0);
 	ck_assert_uint_eq(store_settings(rig.store)->lease_reads, 1);
+	rig_expect(
+		apply_own(ENTRY_SETTING, ask_setting("cluster_version", "2")),
+		0, 3, 0);
+	rig_expect(
+		apply_own(ENTRY_SETTING, ask_setting("cluster_version", "1")),
+		CONCLAVE_EBADREQ, 3, 0);
+	ck_assert_uint_eq(store_settings(rig.store)->cluster_version, 2);
 	rig_expect(apply_own(ENTRY_SETTING, compact), CONCLAVE_EBADREQ, 3, 0);
 	rig_expect(apply_own(ENTRY_COMPACTION, ask_setting("lease_reads", "0")),
 		   CONCLAVE_EBADREQ, 3, 0);

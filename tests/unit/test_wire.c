@@ -266,10 +266,13 @@ START_TEST(impossible_greetings_are_refused)
 	bad.version_min = 2;
 	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
 	bad = good_greeting();
-	bad.reserved0 = 1;
+	bad.reserved1[0] = 1;
 	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
 	bad = good_greeting();
-	bad.reserved1[63] = 1;
+	bad.reserved1[55] = 1;
+	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
+	bad = good_greeting();
+	bad.reserved0 = 1;
 	ck_assert_int_eq(check_resealed(bad), -EBADMSG);
 }
 END_TEST
@@ -279,7 +282,6 @@ START_TEST(a_greeting_of_a_newer_version_may_say_more)
 	struct wire_greeting newer = good_greeting();
 
 	newer.version_max = WIRE_VERSION + 1;
-	newer.reserved0 = 1;
 	newer.reserved1[0] = 1;
 	ck_assert_int_eq(check_resealed(newer), 0);
 	ck_assert_int_eq(wire_greeting_judge(&newer, cluster, newer.to),
@@ -288,6 +290,35 @@ START_TEST(a_greeting_of_a_newer_version_may_say_more)
 	ck_assert_int_eq(check_resealed(newer), 0);
 	ck_assert_int_eq(wire_greeting_judge(&newer, cluster, newer.to),
 			 WIRE_EVERSION);
+}
+END_TEST
+
+START_TEST(releases_are_compared_by_what_is_in_force)
+{
+	static const struct {
+		uint16_t version, in_force; /* of the greeting */
+		uint32_t ours, ours_in_force;
+		int order;
+	} rows[] = {
+		{0, 0, 1, 1, 0},  {1, 1, 1, 1, 0},  {0, 0, 2, 1, 0},
+		{0, 0, 2, 2, -1}, {1, 1, 3, 2, -1}, {2, 1, 3, 2, 0},
+		{2, 2, 1, 1, 1},  {3, 2, 2, 2, 0},  {3, 3, 2, 2, 1},
+		{3, 1, 2, 2, 0},
+	};
+
+	for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct wire_greeting greeting = good_greeting();
+
+		greeting.version = rows[i].version;
+		greeting.in_force = rows[i].in_force;
+		ck_assert_int_eq(wire_greeting_compare(&greeting, rows[i].ours,
+						       rows[i].ours_in_force),
+				 rows[i].order);
+		greeting.entry_format = ENTRY_FORMAT - 1;
+		ck_assert_int_eq(wire_greeting_compare(&greeting, rows[i].ours,
+						       rows[i].ours_in_force),
+				 -1);
+	}
 }
 END_TEST
 
@@ -750,6 +781,7 @@ static TCase *greeting_tests(void)
 	tcase_add_test(tests, impossible_greetings_are_refused);
 	tcase_add_test(tests, a_greeting_of_a_newer_version_may_say_more);
 	tcase_add_test(tests, who_does_not_belong_here_is_told_why);
+	tcase_add_test(tests, releases_are_compared_by_what_is_in_force);
 	tcase_add_test(tests, every_refusal_has_a_sentence_of_its_own);
 	return tests;
 }
