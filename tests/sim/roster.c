@@ -289,7 +289,7 @@ static void mend_most(void)
 	if (sim.swarm.members == 1 ||
 	    count_away(conf) <= (conf->voter_count - 1u) / 2)
 		return;
-	SIM_SOMETIMES(MOST_DAMAGED);
+	sim_trace("most logs are damaged: all that rotted is brought back");
 	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
 		if (machine_view(i)->member == 0 || folder_rotten(i) == 0)
 			continue;
