@@ -289,10 +289,15 @@ static void mend_most(void)
 	if (sim.swarm.members == 1 ||
 	    count_away(conf) <= (conf->voter_count - 1u) / 2)
 		return;
-	SIM_SOMETIMES(MOST_DAMAGED);
-	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
-		if (machine_view(i)->member != 0 && !machine_view(i)->away)
-			folder_mend(i);
+	sim_trace("most logs are damaged: all that rotted is brought back");
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
+		if (machine_view(i)->member == 0 || folder_rotten(i) == 0)
+			continue;
+		folder_mend(i);
+		sim_disk_excuse_clear(i);
+		if (machine_view(i)->away)
+			machine_return(i);
+	}
 }
 
 void roster_heal(void)

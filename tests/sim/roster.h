@@ -38,7 +38,7 @@ void roster_event(uint32_t machine, uint64_t member);
 
 /* The cluster can bear to lose this one for good. */
 bool roster_may_lose(uint32_t machine);
-/* Its log is found damaged: true: it stays away. */
+/* Its log does not open, though others have it all: true: it stays away. */
 bool roster_damaged(uint32_t machine);
 /* Its disk is gone. */
 void roster_lose(uint32_t machine);
