@@ -100,6 +100,8 @@ static int32_t check_proposal(const struct node *node,
 
 	if (status)
 		return status;
+	if (hash_is_quarantined(node))
+		return CONCLAVE_ECORRUPT;
 	if (head->type < CV_PUT || head->type > CV_MEMBER)
 		return CONCLAVE_EUNSUPPORTED;
 	if (!head->key_size && head->type != CV_COMPACT &&
@@ -350,6 +352,8 @@ static int32_t check_read(const struct node *node,
 		return head->argument ? 0 : CONCLAVE_EBADREQ;
 	if (!head->key_size && !(head->flags & CV_SYSTEM))
 		return CONCLAVE_EBADREQ;
+	if (hash_is_quarantined(node))
+		return CONCLAVE_ECORRUPT;
 	if (!node->leader && (head->flags & CV_FAIL_FAST) &&
 	    !(head->flags & CV_SERIALIZABLE))
 		return CONCLAVE_ENOLEADER;

@@ -246,6 +246,7 @@ static int loop_turn(struct loop *loop)
 	int done = node_turn(loop->node, loop->now_ns, sweep);
 	if (done < 0)
 		return done;
+	trouble_turn(&loop->trouble, loop->node, loop->log);
 	bool posted = !engine_is_prepared(loop->engine) && post_events(loop);
 	bool sent = loop->peers && peers_send(loop->peers);
 	disk_flush(loop->disk);

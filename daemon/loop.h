@@ -8,6 +8,7 @@
 #include "daemon/clients.h"
 #include "daemon/peers.h"
 #include "daemon/spare.h"
+#include "daemon/trouble.h"
 
 enum loop_limits {
 	LOOP_EVENTS_MAX = 128, /* of the node, in one turn */
@@ -52,6 +53,7 @@ struct loop {
 	bool slept; /* and it slept, or tried to */
 	uint64_t accept_ns[ENGINE_DOORS]; /* when to accept again; 0:
 					     accepting, or not at all */
+	struct trouble trouble; /* as the log was told of it */
 	uint64_t drain_ns; /* when a clean stop must be over; 0: running */
 	bool second;
 };

@@ -73,6 +73,7 @@ static int open_log(struct member *member)
 		.buffers = RECORD_BUFFERS,
 		.snapshot_after = config->snapshot_after,
 		.accept_tail_loss = config->accept_tail_loss,
+		.tolerate_damage = config_has_peers(config),
 		.create = true,
 	};
 	void *memory;

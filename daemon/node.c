@@ -155,6 +155,7 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	uint8_t *at = memory;
 	struct node *node = carve(&at, sizeof(*node));
 	struct raft_snapshot snapshot = {.conf = options->voters};
+	struct raft_hard_state hard = report->hard;
 	struct raft_options shape;
 	int code;
 
@@ -181,10 +182,13 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	if (code)
 		return code;
 	raft_shape(&node->options, &shape);
-	code = raft_init(&node->raft, &shape, &report->hard, &snapshot, at);
+	repair_hard(wal, &hard, options->member);
+	code = raft_init(&node->raft, &shape, &hard, &snapshot, at);
 	if (code)
 		return code;
 	code = work_replay(node, report);
+	if (!code)
+		code = repair_begin(node);
 	if (code)
 		return code;
 	peer_follow_conf(node);
@@ -225,18 +229,21 @@ static int reap(struct node *node)
 
 /*
  * Who cannot write cannot acknowledge: it leaves leading to those who can,
- * for as long as a write is outstanding too long.
+ * for as long as a write is outstanding too long. So does who has not the
+ * state that the others have.
  */
-static void watch_disk(struct node *node)
+static void watch_fitness(struct node *node)
 {
 	uint64_t patience = node->options.disk_patience_ns;
 	bool sick = node->writing && node->now_ns - node->append_ns > patience;
+	bool unfit = sick || hash_is_quarantined(node);
 	int code;
 
-	if (sick != node->disk_sick)
-		raft_restrain(node->raft, sick ? RAFT_NO_CAMPAIGN : RAFT_FREE);
+	if (unfit != node->unfit)
+		raft_restrain(node->raft, unfit ? RAFT_NO_CAMPAIGN : RAFT_FREE);
 	node->disk_sick = sick;
-	if (!sick || !node_leads(node))
+	node->unfit = unfit;
+	if (!unfit || !node_leads(node))
 		return;
 	code = raft_hand_over(node->raft);
 	(void)code; /* to nobody, if nobody is there: then at the next tick */
@@ -256,7 +263,8 @@ static void tick(struct node *node)
 		lease_tick(node);
 	}
 	wal_tick(node->wal);
-	watch_disk(node);
+	hash_tick(node);
+	watch_fitness(node);
 	node->tick_due_ns = node->now_ns + node->options.tick_ns;
 }
 
@@ -305,6 +313,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 		return NODE_EFAILED;
 	tick(node);
 	image_turn(node);
+	repair_turn(node);
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);

@@ -116,6 +116,27 @@ int node_init(struct node **ret_node, const struct node_options *options,
 	      struct store *store, void *memory)
 	__attribute__((warn_unused_result));
 
+/* ---- what is wrong ---- */
+
+/* What comparing states came to, see node_hash.c. */
+enum node_hash_verdict {
+	NODE_HASH_SAME = 0,
+	NODE_HASH_OTHER, /* another member is in the minority */
+	NODE_HASH_DOUBT, /* members differ, and none has a majority */
+	NODE_HASH_OWN, /* this one is, and is in quarantine */
+};
+
+struct node_trouble {
+	bool damaged; /* the log is not whole: see wal_damaged() */
+	uint64_t damaged_first;
+	uint64_t damaged_last;
+	enum node_hash_verdict verdict;
+	uint64_t differs; /* from this member, or it from the majority */
+	uint64_t differs_index;
+};
+
+void node_trouble(const struct node *node, struct node_trouble *ret_trouble);
+
 /* ---- clients ---- */
 
 /* Who connects, as the kernel and the hello say. */

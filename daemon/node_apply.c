@@ -25,14 +25,6 @@ static void answer(struct node *node, const struct batch *batch,
 				&results[0]);
 }
 
-static void sample(struct node *node, const struct raft_entry *entry)
-{
-	if (entry->index % SAMPLE_STEP)
-		return;
-	node->sample_index = entry->index;
-	store_hash(node->store, &node->sample_hash);
-}
-
 static void finish(struct node *node, const struct raft_entry *entry)
 {
 	struct entry_header header;
@@ -48,7 +40,7 @@ static void finish(struct node *node, const struct raft_entry *entry)
 		}
 	}
 	member_apply_end(node, entry);
-	sample(node, entry);
+	hash_applied(node);
 	if (entry->kind == ENTRY_SNAPSHOT_CUT)
 		work_snapshot_cut(node, entry);
 }

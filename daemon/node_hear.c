@@ -24,22 +24,14 @@ static int hear_raft(struct node *node, const struct peer *peer,
 								   : 0;
 }
 
-static void hear_state(struct node *node, const struct peer *peer,
-		       const uint8_t *body, uint32_t size)
+static int hear_beat(struct node *node, const struct peer *peer,
+		     const struct wire_frame *frame)
 {
-	struct wire_state state;
+	int code = hear_raft(node, peer, frame);
 
-	if (size != sizeof(state))
-		return;
-	memcpy(&state, body, sizeof(state));
-	if (!state.index || state.index != node->sample_index)
-		return;
-	if (state.hash[0] == node->sample_hash.low &&
-	    state.hash[1] == node->sample_hash.high)
-		return;
-	node->status->alarms |= CV_ALARM_CORRUPT;
-	node->differs = peer->id;
-	node->differs_index = state.index;
+	if (!code && frame->type == RAFT_MSG_HEARTBEAT)
+		repair_hear(node, frame);
+	return code;
 }
 
 /* -EAGAIN: no room now, ask again. */
@@ -53,8 +45,11 @@ static int hear_frame(struct node *node, struct peer *peer,
 		return image_announced(node, peer, frame, body);
 	case RAFT_MSG_HEARTBEAT:
 	case RAFT_MSG_HEARTBEAT_REPLY:
-		hear_state(node, peer, body, frame->body_size);
-		return hear_raft(node, peer, frame);
+		hash_heard(node, peer, frame, body);
+		return hear_beat(node, peer, frame);
+	case WIRE_STATE:
+		hash_heard(node, peer, frame, body);
+		return 0;
 	case WIRE_FORWARD:
 		return propose_received(node, peer, frame, body);
 	case WIRE_NACK:

@@ -192,8 +192,10 @@ int image_announced(struct node *node, struct peer *peer,
 			       ? -EBADMSG
 			       : 0;
 	}
-	if (in->written)
+	if (in->written || hash_is_quarantined(node))
 		return 0;
+	if (repair_waits(node))
+		return -EAGAIN;
 	if (in->active && in->snapshot.index == snapshot.index &&
 	    in->snapshot.term == snapshot.term &&
 	    in->image.chunks == image.chunks) {

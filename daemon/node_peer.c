@@ -212,6 +212,7 @@ int node_link_up(struct node *node, uint64_t member, enum node_lane lane)
 		leave(node, peer, !peer_in_conf(&raft.conf, member));
 	lane_reset(node, &peer->lanes[lane]);
 	peer->lanes[lane].up = true;
+	peer->said.index = 0;
 	/* What was forwarded over the one before may be lost. */
 	if (lane == NODE_BULK && member == node->leader)
 		propose_again(node);
@@ -270,14 +271,18 @@ bool peer_queue(struct node *node, struct peer *peer,
 }
 
 /* Heartbeats and their answers say what this store's state was. */
-static void add_state(const struct node *node, struct out_frame *frame)
+static void add_state(struct node *node, struct out_frame *frame)
 {
-	struct wire_state state = {.index = node->sample_index};
+	struct wire_state state;
+	struct raft_status raft;
 
-	state.hash[0] = node->sample_hash.low;
-	state.hash[1] = node->sample_hash.high;
+	hash_say(node, frame->head.type, &state);
 	frame->head.body_size = sizeof(state);
 	memcpy(frame->body, &state, sizeof(state));
+	if (frame->head.type != RAFT_MSG_HEARTBEAT)
+		return;
+	raft_status(node->raft, &raft);
+	frame->head.log_index = raft.last_index;
 }
 
 uint64_t peer_next_ns(const struct node *node)

@@ -43,7 +43,7 @@ enum node_state_limits {
 	RECEIVE_ENTRIES = WIRE_ENTRIES_MAX,
 	IMAGE_WINDOW = 4, /* chunks asked for ahead */
 	IMAGE_SLICE = 128 << 10, /* of a received chunk, in one turn */
-	SAMPLE_STEP = 1024, /* entries between two samples of the state hash */
+	HASHES_KEPT = 8, /* samples of the state's hash */
 	ENDS_MAX = 1024, /* sessions whose end is to be proposed */
 	SAMPLES_MAX = 64, /* of (time, revision), for retention */
 	LEASE_TICKS = 128, /* whose time is known; a power of two */
@@ -172,6 +172,12 @@ struct lane {
 	uint32_t in_used;
 };
 
+/* The state's hash when `index` was applied; 0: none. */
+struct hash_sample {
+	uint64_t index;
+	struct store_hash hash;
+};
+
 /* Another member, as this node sees it. */
 struct peer {
 	uint64_t id; /* 0: a free place */
@@ -180,6 +186,7 @@ struct peer {
 	uint64_t heard_ns; /* its last frame; 0: none */
 	uint32_t version; /* that it can apply; 0: not known */
 	uint32_t entry_max; /* that its log has room for; 0: not known */
+	struct hash_sample said; /* of its state, last */
 	uint64_t forwarded; /* last index of a batch of its making, */
 	uint64_t told; /* and how far it was told at once what is committed */
 	struct lane lanes[NODE_LANES];
@@ -330,6 +337,7 @@ struct node {
 	uint64_t append_ns; /* when the record in flight was submitted, */
 	bool writing; /* if there is one */
 	bool disk_sick; /* it takes too long */
+	bool unfit; /* to lead */
 	int work; /* of this turn */
 	bool failed;
 	bool draining;
@@ -407,13 +415,20 @@ struct node {
 	uint32_t entry_max; /* bytes that all members known have room for */
 	bool too_small; /* an entry came that has no room in a segment here */
 	bool outdated; /* one came that this member cannot apply */
+	bool damaged; /* the log is not whole */
+	struct wal_damage damage;
+	struct raft_hard_state damaged_hard; /* as it was found */
+
 	bool cut_due; /* a cut is proposed and not yet applied */
 	bool snapshotting; /* an image is being written */
 	bool image_done;
-	uint64_t differs; /* member whose state hash is another, or 0, */
+	struct hash_sample hashes[HASHES_KEPT]; /* ring */
+	uint32_t hash_at; /* of the newest */
+	uint64_t hash_wanted; /* the leader told its own there */
+	enum node_hash_verdict verdict;
+	uint64_t differs; /* member whose state is another, or 0, */
 	uint64_t differs_index; /* and where */
-	uint64_t sample_index; /* the last whole SAMPLE_STEP applied, */
-	struct store_hash sample_hash; /* and the state hash there */
+	uint64_t doubt_ns; /* since when nobody is known to be right, or 0 */
 	uint64_t compacted_to;
 	uint64_t cut_last; /* where a cut was proposed last, about */
 	uint64_t cut_ns; /* when the window may ask for the next */
@@ -599,6 +614,39 @@ void member_apply_end(struct node *node, const struct raft_entry *entry);
 /* ---- node_hear.c: what came on a lane ---- */
 
 void hear_stuck(struct node *node);
+
+/* ---- node_repair.c: a log that is not whole ---- */
+
+/* Completes the hard state that Raft is born with. */
+void repair_hard(const struct wal *wal, struct raft_hard_state *hard,
+		 uint64_t member);
+
+/* After replay: 0, or WAL_EDAMAGED when nobody has what is missing. */
+int repair_begin(struct node *node) __attribute__((warn_unused_result));
+void repair_turn(struct node *node);
+
+/* A heartbeat that Raft took. */
+void repair_hear(struct node *node, const struct wire_frame *beat);
+
+/* The log takes nothing yet, but soon will. */
+bool repair_waits(const struct node *node);
+
+/* ---- node_hash.c: whether all members have the same state ---- */
+
+/* What a heartbeat or its answer says. */
+void hash_say(struct node *node, uint8_t type, struct wire_state *ret_state);
+
+/* What one said, or a WIRE_STATE; sizes are checked. */
+void hash_heard(struct node *node, struct peer *peer,
+		const struct wire_frame *frame, const uint8_t *body);
+void hash_applied(struct node *node);
+void hash_tick(struct node *node);
+
+/* This member's state is not the majority's. */
+static inline bool hash_is_quarantined(const struct node *node)
+{
+	return node->verdict == NODE_HASH_OWN;
+}
 
 /* ---- node_image.c: images to and from members ---- */
 

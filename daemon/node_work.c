@@ -40,7 +40,8 @@ static void begin_image(struct node *node, uint64_t index, uint64_t term)
 void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
 {
 	node->cut_due = false;
-	if (node->snapshotting || node->draining || node->incoming.active)
+	if (node->snapshotting || node->draining || node->incoming.active ||
+	    hash_is_quarantined(node))
 		return;
 	begin_image(node, entry->index, entry->term);
 }
@@ -97,7 +98,7 @@ static void cut_when_wanted(struct node *node)
 
 	if (!node->image_wanted || node->draining || node->applying ||
 	    node->snapshotting || node->incoming.active ||
-	    wal_snapshot_active(node->wal) ||
+	    hash_is_quarantined(node) || wal_snapshot_active(node->wal) ||
 	    node->now_ns < node->image_wanted_ns)
 		return;
 	if (wal_snapshot_index(node->wal) >= node->image_wanted) {

@@ -140,8 +140,9 @@ struct explanation {
 static const struct explanation explanations[] = {
 	{WAL_EDAMAGED, MEMBER_DAMAGED,
 	 "the log is damaged where it was acknowledged",
-	 "restore this folder from a copy, or start once with "
-	 "--accept-tail-loss to give up what lies behind the damage"},
+	 "if other members are well, replace this one; alone, restore this "
+	 "folder from a copy, or start once with --accept-tail-loss to give up "
+	 "what lies behind the damage"},
 	{WAL_EFOREIGN, MEMBER_DAMAGED,
 	 "the data folder belongs to another cluster or member",
 	 "check --data, --cluster and --member"},
@@ -262,6 +263,8 @@ static const char *kind_of_start(const struct wal_report *report)
 		return "made a new log";
 	if (report->dropped > 0)
 		return "recovered the log, giving up a damaged tail";
+	if (report->damaged)
+		return "recovered the log up to where it is damaged";
 	if (report->torn)
 		return "recovered the log, cutting a torn tail";
 	return "recovered the log";
@@ -273,7 +276,8 @@ void recover_report(struct member *member)
 	bool lost = report->dropped > 0;
 	struct log *log = member->log;
 
-	log_begin(log, lost ? LOG_WARN : LOG_INFO, kind_of_start(report));
+	log_begin(log, lost || report->damaged ? LOG_WARN : LOG_INFO,
+		  kind_of_start(report));
 	log_text(log, "folder", member->config->data);
 	log_number(log, "records", report->records);
 	log_number(log, "first", report->first_index);

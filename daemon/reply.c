@@ -77,6 +77,9 @@ void reply_request(struct node *node, const struct request *request,
 	if (handle->generation != request->handle_generation ||
 	    handle->state != HANDLE_OPEN)
 		return;
+	/* What it came to here may not be what it came to. */
+	if (hash_is_quarantined(node))
+		return;
 	land(handle, request->flight);
 	if (!handle->begun) {
 		struct store_session session;
@@ -109,6 +112,9 @@ static bool settled(const struct handle *handle, const struct node_read *read)
 static bool runnable(const struct node *node, const struct handle *handle,
 		     const struct node_read *read)
 {
+	/* An outcome is asked for again, of another life of this member. */
+	if (hash_is_quarantined(node))
+		return false;
 	if (read->linearizable &&
 	    (!read->confirmed || read->index > node->applied))
 		return false;
@@ -191,6 +197,12 @@ static bool serve(struct node *node, struct node_read *read, uint32_t *budget)
 
 	if (is_orphan(node, read)) {
 		store_read_end(node->store, &read->read);
+		return true;
+	}
+	if (hash_is_quarantined(node) && read->type != CV_OUTCOME) {
+		store_read_end(node->store, &read->read);
+		reply_refuse(node, handle, read->slot, read->generation,
+			     CONCLAVE_ECORRUPT);
 		return true;
 	}
 	if (runnable(node, handle, read))

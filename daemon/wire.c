@@ -20,7 +20,7 @@ enum {
 	GREETING_SEALED_AT = 12, /* its checksum covers from here */
 	FRAME_SEALED_AT = 4,
 	RAFT_LAST = RAFT_MSG_FORGET_LEADER,
-	FLAGS_ALL = WIRE_REJECT | WIRE_FORCED,
+	FLAGS_ALL = WIRE_REJECT | WIRE_FORCED | WIRE_LOST,
 	STATE_SIZE = sizeof(struct wire_state),
 	IMAGE_SIZE = sizeof(struct wire_image),
 };
@@ -58,6 +58,7 @@ static const struct shape shapes[] = {
 	[WIRE_NACK] = {.known = true},
 	[WIRE_IMAGE_ASK] = {.known = true},
 	[WIRE_IMAGE_CHUNK] = {true, true, true, 1, WIRE_CHUNK_MAX, 1},
+	[WIRE_STATE] = {true, false, false, STATE_SIZE, STATE_SIZE, 0},
 };
 
 enum {
@@ -402,6 +403,8 @@ void wire_from_message(const struct raft_message *message,
 		frame.flags |= WIRE_REJECT;
 	if (message->forced)
 		frame.flags |= WIRE_FORCED;
+	if (message->lost)
+		frame.flags |= WIRE_LOST;
 	*ret_frame = frame;
 }
 
@@ -412,6 +415,7 @@ void wire_to_message(const struct wire_frame *frame, uint64_t from, uint64_t to,
 		.type = frame->type,
 		.reject = frame->flags & WIRE_REJECT,
 		.forced = frame->flags & WIRE_FORCED,
+		.lost = frame->flags & WIRE_LOST,
 		.from = from,
 		.to = to,
 		.term = frame->term,

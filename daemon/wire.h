@@ -55,7 +55,8 @@
  *   APPEND          `count` stamped entries, back to back, each as it lies in
  *                   the log; they carry their own checksums, body_crc is 0
  *   HEARTBEAT, HEARTBEAT_REPLY
- *                   struct wire_state: what the store's hash was, where
+ *                   struct wire_state: what the store's hash was, where;
+ *                   log_index of a HEARTBEAT is the end of its sender's log
  *   SNAPSHOT        struct wire_image, then the head of the snapshot;
  *                   log_index and log_term are its index and term
  *   FORWARD         one sealed entry, without index and term; body_crc covers
@@ -70,6 +71,10 @@
  *                   log_term is wanted
  *   IMAGE_CHUNK     that chunk; count is 1 in the last one. Without body and
  *                   with WIRE_REJECT: there is no such snapshot any more
+ *
+ *   STATE           struct wire_state, to a member that has another hash there,
+ *                   or may tell who is right; round is 1 where an answer is
+ *                   wanted, with the receiver's own at that index
  *
  * body_crc covers the whole body where nothing else is said.
  */
@@ -104,11 +109,13 @@ enum wire_type {
 	WIRE_NACK = 33,
 	WIRE_IMAGE_ASK = 34,
 	WIRE_IMAGE_CHUNK = 35,
+	WIRE_STATE = 36,
 };
 
 enum wire_flags {
 	WIRE_REJECT = 1,
 	WIRE_FORCED = 2,
+	WIRE_LOST = 4, /* of the answers to appends and heartbeats alone */
 };
 
 enum wire_refusal {

@@ -132,7 +132,7 @@ bool raft_contradicts(const struct raft *raft,
 	if (message->term < raft->term)
 		return false;
 	/* It was told that this member has more: something was lost here. */
-	if (message->type == RAFT_MSG_HEARTBEAT &&
+	if (!raft->lost && message->type == RAFT_MSG_HEARTBEAT &&
 	    message->commit > raft->log.last)
 		return true;
 	return message->term == raft->term && contradicts_term(raft, message);

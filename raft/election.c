@@ -29,6 +29,7 @@ static void reset(struct raft *raft, uint64_t term)
 	raft->uncommitted_size = 0;
 	raft->term_start = 0;
 	raft->lease_withdrawn = false;
+	raft->confirmed = 0;
 	raft_draw_timeout(raft);
 	for (unsigned int i = 0; i < raft->progress_count; i++) {
 		struct raft_progress *p = &raft->progress[raft->order[i]];
@@ -126,7 +127,7 @@ bool raft_promotable(const struct raft *raft)
 		return false;
 	if (raft->quiet > 0)
 		return false;
-	if (raft->restraint != RAFT_FREE)
+	if (raft->restraint != RAFT_FREE || raft->lost)
 		return false;
 	return raft_log_room(&raft->log) > 0;
 }
@@ -225,8 +226,6 @@ static bool vote_is_free(const struct raft *raft,
 {
 	if (raft->quiet > 0)
 		return false;
-	if (raft->restraint == RAFT_NO_VOTE)
-		return false;
 	if (raft->vote == message->from)
 		return true;
 	if (raft->vote == 0 && raft->leader == 0)
@@ -251,7 +250,9 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
 		return;
 	if (!vote_is_free(raft, message) ||
 	    !raft_log_is_up_to_date(&raft->log, message->log_index,
-				    message->log_term)) {
+				    message->log_term) ||
+	    !raft_lost_is_up_to_date(raft, message->log_index,
+				     message->log_term)) {
 		reply.term = raft->term;
 		reply.reject = true;
 		tell_commit(raft, &reply);

@@ -17,6 +17,7 @@
  *   conf.c      membership, member.c the one in force
  *   read.c      linearizable reads, lease.c the lease, transfer.c handing
  *               over leadership, snapshot.c images, status.c what is shown
+ *   lost.c      a log that lost what it had acknowledged
  *
  * The fields are the paper's Figure 2, and what its chapters add. Invariant:
  * every array ends with its limit given at birth, and nothing points outside
@@ -86,6 +87,10 @@ struct raft {
 	uint64_t now; /* ticks since birth */
 	uint32_t quiet; /* ticks left without vote or campaign */
 	uint8_t restraint; /* enum raft_restraint */
+	bool lost; /* see raft_lose(); its log once ended no later than */
+	uint64_t lost_term; /* with this entry */
+	uint64_t lost_index;
+	uint64_t confirmed; /* up to here a leader of this term agreed */
 	uint64_t heard; /* tick after the last word of a leader, or 0 */
 	uint32_t election_elapsed;
 	uint32_t heartbeat_elapsed;
@@ -259,6 +264,18 @@ void raft_transfer_caught_up(struct raft *raft,
 
 /* lease.c */
 void raft_lease(const struct raft *raft, struct raft_lease *ret_lease);
+
+/* lost.c */
+/* Whether a log that ends in (index, term) has all that this one ever had. */
+bool raft_lost_is_up_to_date(const struct raft *raft, uint64_t index,
+			     uint64_t term);
+/* Up to where this member's log is the leader's, for certain. */
+uint64_t raft_lost_known(const struct raft *raft);
+/* An answer says so, where something may be lost. */
+void raft_lost_tell(const struct raft *raft, struct raft_message *reply);
+/* A leader hears of it: true: it knows nothing of that log any more. */
+bool raft_lost_hear(struct raft_progress *progress,
+		    const struct raft_message *reply);
 
 /* snapshot.c */
 bool raft_send_snapshot(struct raft *raft, struct raft_progress *progress);

@@ -4,7 +4,7 @@
  * changes are etcd's.
  *
  * Invariant: match < next; a message that is late or comes twice never moves
- * match back, nor next to or below match.
+ * match back, nor next to or below match, but that the member lost its log.
  */
 #include "raft/progress.h"
 
@@ -159,6 +159,15 @@ bool raft_progress_decrease(struct raft_progress *progress, uint64_t rejected,
 		min_u64(progress->sent_commit, progress->next - 1);
 	progress->paused = false;
 	return true;
+}
+
+void raft_progress_forget(struct raft_progress *progress, uint64_t known)
+{
+	assert(known < progress->match);
+	change_state(progress, RAFT_PROBE);
+	progress->match = 0;
+	progress->next = known + 1;
+	progress->sent_commit = min_u64(progress->sent_commit, known);
 }
 
 bool raft_progress_can_commit(const struct raft_progress *progress,

@@ -82,6 +82,12 @@ bool raft_progress_update(struct raft_progress *progress, uint64_t index);
 bool raft_progress_decrease(struct raft_progress *progress, uint64_t rejected,
 			    uint64_t hint);
 
+/*
+ * It lost what it had acknowledged; up to `known`, which is before match, the
+ * logs agree, but nobody knows how much of that is durable there.
+ */
+void raft_progress_forget(struct raft_progress *progress, uint64_t known);
+
 /* Whether sending `commit` can move its commit index. */
 bool raft_progress_can_commit(const struct raft_progress *progress,
 			      uint64_t commit);

@@ -128,6 +128,8 @@ struct raft_message {
 	uint8_t type; /* enum raft_message_type */
 	bool reject;
 	bool forced; /* a transfer's vote: overrules the lease */
+	bool lost; /* a reply: its log may lack what it acknowledged; `commit`
+		      is up to where it is known to be the leader's */
 	uint64_t from;
 	uint64_t to;
 	uint64_t term;
@@ -312,10 +314,20 @@ void raft_forget_leader(struct raft *raft);
 enum raft_restraint {
 	RAFT_FREE = 0,
 	RAFT_NO_CAMPAIGN = 1, /* its disk stalls */
-	RAFT_NO_VOTE = 2, /* nor votes: its log lacks what it acknowledged */
 };
 
 void raft_restrain(struct raft *raft, enum raft_restraint restraint);
+
+/*
+ * What was found of this member's log lacks entries that it acknowledged; it
+ * once ended with an entry no later than (term, index). Until raft_found()
+ * says that all is there again it does not campaign, votes only for logs that
+ * reach as far as its own may have, and has its leader send it anew what is
+ * missing. For raft_init() the caller gives a hard state in which no vote is
+ * free in any term that is lost: `vote` is itself where it is not known.
+ */
+void raft_lose(struct raft *raft, uint64_t term, uint64_t index);
+void raft_found(struct raft *raft);
 
 /*
  * Hands leadership over to the voter that has most of the log, of those that

@@ -213,6 +213,7 @@ static void refuse(struct raft *raft, const struct raft_message *append)
 	reply.log_index = append->log_index;
 	reply.reject_hint = raft_log_conflict(
 		&raft->log, index, append->log_term, &reply.log_term);
+	raft_lost_tell(raft, &reply);
 	raft_send(raft, &reply);
 }
 
@@ -262,6 +263,8 @@ void raft_receive_append(struct raft *raft, const struct raft_message *append)
 		return;
 	}
 	last = merge(raft, append);
+	if (last > raft->confirmed)
+		raft->confirmed = last;
 	raft_log_commit_to(log, append->commit < last ? append->commit : last);
 	acknowledge(raft, append->from, last);
 }
@@ -270,10 +273,13 @@ void raft_receive_heartbeat(struct raft *raft, const struct raft_message *beat)
 {
 	struct raft_message reply = {0};
 
-	raft_log_commit_to(&raft->log, beat->commit);
+	/* What the leader was told before something was lost does not count. */
+	if (!raft->lost || beat->commit <= raft_lost_known(raft))
+		raft_log_commit_to(&raft->log, beat->commit);
 	reply.type = RAFT_MSG_HEARTBEAT_REPLY;
 	reply.to = beat->from;
 	reply.round = beat->round;
+	raft_lost_tell(raft, &reply);
 	raft_send(raft, &reply);
 }
 
@@ -283,6 +289,10 @@ static void receive_refusal(struct raft *raft, struct raft_progress *progress,
 	uint64_t hint = reply->reject_hint;
 	uint64_t term;
 
+	if (raft_lost_hear(progress, reply)) {
+		(void)raft_send_append(raft, progress, true);
+		return;
+	}
 	/* Nothing comes before index 0: it asks for an image. */
 	if (reply->log_index == 0) {
 		if (progress->state == RAFT_PROBE && progress->match == 0)
@@ -365,6 +375,7 @@ void raft_receive_heartbeat_reply(struct raft *raft,
 		return;
 	progress->recent_active = true;
 	progress->paused = false;
+	(void)raft_lost_hear(progress, reply); /* it is probed below */
 	if (reply->round > progress->acked_round)
 		progress->acked_round = reply->round;
 	if (progress->match < raft->log.last || progress->state == RAFT_PROBE)

@@ -49,6 +49,7 @@ enum conclave_error {
 	CONCLAVE_EWINDOW = -1020, /* sequence beyond settled-below + 4,096 */
 	CONCLAVE_ESETTLED = -1021, /* sequence below settled-below */
 	CONCLAVE_EMEMBERSHIP = -1022, /* this change of members is refused */
+	CONCLAVE_ECORRUPT = -1023, /* this member's state is not the others' */
 	/* Unknown now; ask again (conclave_wait) or for ever (ESESSION). */
 	CONCLAVE_EDEADLINE = -1030, /* passed after the request was taken */
 	CONCLAVE_ESESSION = -1031, /* the session expired; unknown is final */
@@ -350,7 +351,8 @@ struct cv_bye {
 /* Bits of cv_status.alarms. */
 enum cv_alarm {
 	CV_ALARM_NOSPACE = 1, /* the disk is full: puts are refused */
-	CV_ALARM_CORRUPT = 2,
+	CV_ALARM_CORRUPT = 2, /* the state is not what others have */
+	CV_ALARM_DAMAGED = 4, /* part of the log is missing, and will come */
 };
 
 /* The status page: written by the daemon, read-only for all. */
@@ -380,7 +382,9 @@ struct cv_status {
 	uint64_t lease_sequence;
 	uint64_t lease_term;
 	uint64_t lease_end_ns; /* CLOCK_BOOTTIME */
-	uint64_t reserved2[5];
+	/* With CV_ALARM_CORRUPT: the state was another than others' there. */
+	uint64_t differs_index;
+	uint64_t reserved2[4];
 	/* Counters, each only ever grows; gauges are marked. */
 	uint64_t turns;
 	uint64_t proposals;

@@ -25,6 +25,8 @@ static const char *alarm_of(const struct cv_status *status)
 		return "its state differs from another member's";
 	if ((status->alarms & CV_ALARM_NOSPACE) != 0)
 		return "the disk is full: writes are refused";
+	if ((status->alarms & CV_ALARM_DAMAGED) != 0)
+		return "part of its log was damaged and has not come back yet";
 	return NULL;
 }
 

@@ -57,6 +57,8 @@ static inline const char *cv_strerror_refused(int code)
 		return "not applied: the daemon stopped first";
 	case CONCLAVE_EMEMBERSHIP:
 		return "this change of members is refused";
+	case CONCLAVE_ECORRUPT:
+		return "this member's state is not what the others have";
 	default:
 		return NULL;
 	}

@@ -61,6 +61,7 @@ struct wal {
 	struct wal_report *report; /* while wal_open() runs */
 	uint64_t image_chunk; /* next one of the image to hand out */
 	struct meta_snapshot must_reach; /* the log alone must go up to it */
+	uint64_t read_commit; /* the last record that was read says so */
 	char boot_id[META_BOOT_ID_SIZE];
 
 	struct wal_stats stats;

@@ -20,6 +20,9 @@
  *            overwritten with zeros, so that no evidence of it remains.
  *   missed   Damaged, but tolerate_damage says that other members have it: see
  *            wal/repair.c.
+ *   covered  Damaged, but the next intact record with entries begins no later
+ *            than right behind the snapshot: what the bad ones held is in that,
+ *            or was overwritten. The log goes on there.
  *
  * Stale records of an earlier use of a segment have another salt, and are as
  * good as zeros.
@@ -105,6 +108,7 @@ static int recover_record(struct wal *wal, struct log_cursor *cursor)
 	wal->hard.term = header->term;
 	wal->hard.vote = header->vote;
 	wal->hard.commit = header->commit;
+	wal->read_commit = header->commit;
 	return 0;
 }
 
@@ -157,8 +161,7 @@ static int recover_segment(struct wal *wal, struct log_cursor *cursor)
 	int result;
 	int r;
 
-	cursor->block = 1;
-	segment->used = 1;
+	segment->used = cursor->block;
 	for (;;) {
 		if (log_gap_at(wal, wal->next_sequence))
 			return SCAN_SKIPPED;
@@ -207,8 +210,45 @@ static int recover_last(struct wal *wal, struct log_stop *stop, int result)
 	return log_cut_torn(wal, stop);
 }
 
-/* A segment was read to where it stops: 1 to go on with the next one. */
-static int recover_judge(struct wal *wal, struct log_stop *stop, int result)
+/* Nothing that was before the intact record at `header` is needed. */
+static bool recover_is_covered(struct wal *wal, const struct segment *segment,
+			       const struct record_header *header)
+{
+	uint64_t covered = wal->keeper.meta.snapshot.index;
+	struct record_header next = *header;
+
+	while (next.entry_count == 0) {
+		if (!scan_evidence(wal, segment, next.position + next.frame.own,
+				   next.sequence, &next))
+			return false;
+	}
+	return next.first_index <= covered + 1;
+}
+
+/* The log goes on with the record at `header`: 1. */
+static int recover_pass(struct wal *wal, struct log_cursor *cursor,
+			const struct record_header *header)
+{
+	const struct segment *segment = &wal->live[cursor->segment];
+	uint64_t sequence = wal->next_sequence;
+	uint32_t block = cursor->block;
+
+	log_index_void(wal, 0);
+	wal->last_index = 0;
+	wal->next_sequence = header->sequence;
+	scan_reset(cursor);
+	cursor->block = header->position;
+	return log_where(wal, 1,
+			 "segment-%08x at byte %llu: record %llu is bad or "
+			 "missing, and the snapshot has what was in it",
+			 segment->number,
+			 (unsigned long long)block * DISK_BLOCK,
+			 (unsigned long long)sequence);
+}
+
+/* A segment was read to where it stops: 1 to go on at the cursor. */
+static int recover_judge(struct wal *wal, struct log_stop *stop, int result,
+			 struct log_cursor *cursor)
 {
 	struct segment *segment = &wal->live[stop->segment];
 	bool last = stop->segment + 1 == wal->live_count;
@@ -224,13 +264,20 @@ static int recover_judge(struct wal *wal, struct log_stop *stop, int result)
 		return recover_damaged(wal, stop, "holds a bad entry");
 	if (scan_evidence(wal, segment, stop->block, wal->next_sequence,
 			  &header)) {
+		if (header.position > stop->block &&
+		    recover_is_covered(wal, segment, &header))
+			return recover_pass(wal, cursor, &header);
 		stop->later = header.sequence;
 		return recover_damaged(wal, stop, "is bad or missing");
 	}
 	if (last)
 		return recover_last(wal, stop, result);
-	if (result == SCAN_END && stop->block > 1)
+	if (result == SCAN_END && stop->block > 1) {
+		scan_reset(cursor);
+		cursor->segment++;
+		cursor->block = 1;
 		return 1;
+	}
 	return recover_damaged(wal, stop, "is bad, in the middle of the log");
 }
 
@@ -271,6 +318,7 @@ static int recover_skip(struct wal *wal, struct log_cursor *cursor,
 		if (wal->live[i].first_sequence != wal->next_sequence)
 			continue;
 		cursor->segment = i;
+		cursor->block = 1;
 		*due = wal->live[i].segment;
 		scan_reset(cursor);
 		return 1;
@@ -283,8 +331,9 @@ static int recover_skip(struct wal *wal, struct log_cursor *cursor,
 
 static int recover_walk(struct wal *wal)
 {
-	struct log_cursor cursor = {.window_file = -1};
+	struct log_cursor cursor = {.window_file = -1, .block = 1};
 	struct log_stop stop = {.block = 1};
+	uint32_t before;
 	uint64_t due = wal->keeper.meta.first_segment;
 	const char *disorder;
 	int r;
@@ -300,7 +349,7 @@ static int recover_walk(struct wal *wal)
 		/* The last segment is always judged. */
 		assert(cursor.segment < wal->live_count);
 		disorder = recover_disorder(wal, cursor.segment, due);
-		if (disorder)
+		if (disorder && cursor.block == 1)
 			return recover_damaged(wal, &stop, disorder);
 		r = recover_segment(wal, &cursor);
 		if (r < 0)
@@ -309,12 +358,11 @@ static int recover_walk(struct wal *wal)
 			continue;
 		stop.segment = cursor.segment;
 		stop.block = wal->live[cursor.segment].used;
-		r = recover_judge(wal, &stop, r);
+		before = cursor.segment;
+		r = recover_judge(wal, &stop, r, &cursor);
 		if (r <= 0)
 			return r;
-		scan_reset(&cursor);
-		cursor.segment++;
-		due++;
+		due += cursor.segment - before;
 	}
 }
 

@@ -81,7 +81,8 @@ void log_gaps_trim(struct wal *wal, uint64_t begin, uint64_t end)
 struct repair_survey {
 	uint64_t expected; /* behind the last intact head */
 	uint64_t last_index; /* of the log as it was */
-	bool known; /* that last_index is right */
+	uint64_t last_term; /* no entry up to there has a later one */
+	bool known; /* that these are right */
 	uint32_t segment; /* the end of the last intact head's record */
 	uint32_t block;
 };
@@ -100,6 +101,7 @@ static void survey_record(struct wal *wal, struct repair_survey *survey,
 	if (header->entry_count > 0) {
 		survey->known = true;
 		survey->last_index = header->last_index;
+		survey->last_term = header->term;
 	}
 	if (header->last_index > wal->live[i].last_index)
 		wal->live[i].last_index = header->last_index;
@@ -178,15 +180,17 @@ int log_repair_found(struct wal *wal, const struct log_stop *stop)
 	damage->proof = larger(damage->proof, survey.expected - 1);
 	damage->gap.resume = repair_resume(wal, survey.expected);
 	damage->last = UINT64_MAX;
-	if (survey_is_whole(wal, &survey))
+	damage->term = larger(wal->hard.term, meta->term);
+	if (survey_is_whole(wal, &survey)) {
 		damage->last = survey.last_index;
+		damage->term = survey.last_term;
+	}
 	damage->last = larger(damage->last, meta->damaged_last);
 	damage->last = larger(damage->last, wal->must_reach.index);
 	damage->last = larger(damage->last, larger(meta->commit, 1));
 	damage->last = larger(damage->last, wal->hard.commit);
-	damage->term = larger(meta->damaged_term, wal->must_reach.term);
-	damage->term = larger(damage->term, wal->hard.term);
-	damage->term = larger(damage->term, meta->term);
+	damage->term = larger(damage->term, meta->damaged_term);
+	damage->term = larger(damage->term, wal->must_reach.term);
 	damage->found = true;
 	wal->next_sequence = damage->gap.resume;
 	return 0;
@@ -293,6 +297,7 @@ bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage)
 	ret_damage->first = wal->durable_index + 1;
 	ret_damage->last = meta->damaged_last;
 	ret_damage->term = meta->damaged_term;
+	ret_damage->noted = !wal->damage.found;
 	if (wal->damage.found) {
 		ret_damage->last = wal->damage.last;
 		ret_damage->term = wal->damage.term;

@@ -190,6 +190,15 @@ static void log_report(struct wal *wal)
 		return;
 	report->damaged_first = damage.first;
 	report->damaged_last = damage.last;
+	/*
+	 * What stands behind the commit index of the records that were read may
+	 * be what missing entries of a later term had replaced.
+	 */
+	if (wal->durable_term < damage.term &&
+	    report->hard.commit > wal->read_commit)
+		report->hard.commit = wal->read_commit;
+	if (report->hard.commit < snapshot->index)
+		report->hard.commit = snapshot->index;
 }
 
 static int log_open(struct wal *wal)

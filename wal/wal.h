@@ -74,6 +74,7 @@ struct wal_report {
 	bool damaged; /* see wal_damaged() */
 	uint64_t damaged_first;
 	uint64_t damaged_last;
+	/* With damage, `commit` is what is known of the entries that are left. */
 	struct raft_hard_state hard;
 	uint64_t snapshot_index; /* 0: none */
 	uint64_t snapshot_term;
@@ -309,9 +310,10 @@ uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
  * With tolerate_damage, for a member whose entries the others have too, damage
  * of what was acknowledged does not end the start. The log is opened with what
  * is before it, and is damaged until the rest has come back. For as long the
- * member must neither vote nor lead: it may have acknowledged, to a leader who
- * counted on it, what it does not hold any more. (That is for the owner to
- * heed; it may answer a leader's appends as ever.)
+ * member must not lead, nor vote but for logs that have all that this one may
+ * have had: it may have acknowledged, to a leader who counted on it, what it
+ * does not hold any more. (That is for the owner to heed, see raft_lose(); it
+ * may answer a leader's appends as ever.)
  *
  * wal_damaged(): true, and what may be missing: entries from `first`, the one
  * behind the last that is durable, to `last` (UINT64_MAX: nobody knows), of
@@ -322,8 +324,8 @@ uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
  * 1. At first nothing on the disk is given up: what cannot be read today may
  *    be there at the next start. wal_can_append() is false, and no snapshot
  *    can be begun.
- * 2. When the owner knows a leader, elected by a majority without this member,
- *    it calls wal_repair(). That is noted durably; then wal_can_append() is
+ * 2. When the owner knows a leader of term `term` or later, or has voted for
+ *    one, it calls wal_repair(). That is noted durably; then wal_can_append() is
  *    true again, and the leader's entries are appended as any others, or its
  *    snapshot is received.
  * 3. The log is whole when it ends with an entry (or a snapshot) of a later
@@ -334,13 +336,15 @@ uint64_t wal_snapshot_newest(const struct wal *wal, uint64_t *ret_term,
  *    entry that the leader of `term` had when this member came back, or what a
  *    majority that compared its tails agreed on.
  *
- * A crash in between finds it damaged again, with what has come back. Votes of
- * the member in terms up to `term` may be lost: it votes in none of them.
+ * A crash in between finds it damaged again, with what has come back. A vote in
+ * the term that is found, or in `term`, may be lost if none is found: the
+ * member votes in neither.
  */
 struct wal_damage {
 	uint64_t first;
 	uint64_t last;
 	uint64_t term;
+	bool noted; /* wal_repair() is done: the log goes on */
 };
 
 bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage);

@@ -198,7 +198,9 @@ static void rot(uint32_t machine)
 	int file = any_file(machine);
 	if (file < 0 || folder_size(file) == 0 || folder_rotten(machine) > 0)
 		return;
-	if (sim.swarm.members > 1 && !roster_may_lose(machine))
+	/* Now and then in most of them: then nobody may go on without it. */
+	if (sim.swarm.members > 1 && !roster_may_lose(machine) &&
+	    (machine_view(machine)->away || sim_below(SIM_CRASH, 2) != 0))
 		return;
 	uint64_t offset = sim_below(SIM_CRASH, folder_size(file));
 	if (sim_below(SIM_CRASH, 4) == 0)

@@ -219,6 +219,7 @@ static int turn(struct machine *machine, bool sweep)
 	int code = node_turn(machine->view.node, now, sweep);
 	machine->view.in_turn = false;
 	look(machine);
+	machine_mended(machine);
 	if (code < 0)
 		return code;
 	upgrade_look(machine);
@@ -446,6 +447,7 @@ void machine_install(uint32_t number, const struct machine_member *member)
 	medium_clear(number);
 	machine->member = *member;
 	machine->refusals = 0;
+	machine->damaged = false;
 	machine->view.away = false;
 	machine->view.member = member->id;
 	upgrade_install(machine);
@@ -474,6 +476,7 @@ void machines_clear(void)
 		machine->stamp = 0;
 		machine->frozen_until = 0;
 		machine->slept = 0;
+		machine->damaged = false;
 		machine->shown = sim.now;
 		machine->set_at = sim.now;
 		machine->drift = 0;

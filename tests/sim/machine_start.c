@@ -54,6 +54,7 @@ static void wal_shape(const struct machine *machine,
 		.spares_min = sim.swarm.spares,
 		.buffers = sim.swarm.buffers,
 		.snapshot_after = sim.swarm.snapshot_after,
+		.tolerate_damage = machine->member.known_count > 0,
 		.create = true,
 	};
 }
@@ -91,8 +92,7 @@ static bool is_explained(const struct machine *machine)
 {
 	struct sim_disk_excuse excuse;
 	sim_disk_excuse(machine->number, &excuse);
-	sim_trace("machine %: start refused; rot %, write errors %, "
-		  "read errors %",
+	sim_trace("machine %: rot %, write errors %, read errors %",
 		  machine->number, folder_rotten(machine->number),
 		  excuse.write_errors, excuse.read_errors);
 	return folder_rotten(machine->number) > 0 || excuse.write_errors > 0 ||
@@ -179,6 +179,36 @@ static void note_report(const struct machine *machine,
 		SIM_SOMETIMES(TAIL_RECOVERED);
 }
 
+/*
+ * It is opened in spite of damage. That may only be because of a fault of this
+ * boot, or of an earlier one after which not all has come back.
+ */
+static void found_damaged(struct machine *machine,
+			  const struct wal_report *report)
+{
+	sim_trace("machine %: entries from % to % are missing", machine->number,
+		  report->damaged_first, report->damaged_last);
+	sim_check(machine->damaged || is_explained(machine),
+		  "the log of machine %u is damaged (%s) without cause",
+		  machine->number, report->where);
+	if (!machine->damaged)
+		sim_fault(SIM_FAULT_MEMBER_DAMAGED);
+	machine->damaged = true;
+	medium_damaged(machine->number, report);
+}
+
+void machine_mended(struct machine *machine)
+{
+	if (!machine->damaged || machine->view.node->damaged)
+		return;
+	SIM_SOMETIMES(LOG_REPAIRED);
+	sim_trace("machine %: its log is whole again", machine->number);
+	machine->damaged = false;
+	medium_whole(machine->number);
+	/* What rotted is skipped from now on. */
+	folder_forget_rot(machine->number);
+}
+
 bool machine_open(struct machine *machine)
 {
 	struct wal_report report;
@@ -187,7 +217,12 @@ bool machine_open(struct machine *machine)
 		refused(machine, code, &report);
 		return false;
 	}
-	medium_recovered(machine->number, &report);
+	if (report.damaged) {
+		found_damaged(machine, &report);
+	} else {
+		medium_recovered(machine->number, &report);
+		machine->damaged = false;
+	}
 	note_report(machine, &report);
 	lies_recovered(&report);
 	code = open_node(machine, &report);

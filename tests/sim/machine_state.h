@@ -26,6 +26,7 @@ struct machine {
 	bool stopping; /* told to stop */
 	bool stopped; /* and did, cleanly */
 	bool idle; /* the last turn found nothing to do */
+	bool damaged; /* its log is not whole, for a cause that is known */
 	uint32_t refusals;
 	uint64_t snapshot_index; /* as last looked at */
 	/* The clock: what it showed at `set_at`, and how it goes since. */
@@ -46,6 +47,8 @@ struct machine {
 
 /* In the fiber: opens log, store and node. False: the start was refused. */
 bool machine_open(struct machine *machine);
+/* After a turn: what was damaged may have come back. */
+void machine_mended(struct machine *machine);
 /* Zeroes a mapping of the store. */
 void machine_zero(void *mapping);
 

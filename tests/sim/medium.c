@@ -56,6 +56,9 @@ struct medium {
 	uint64_t snapshot;
 	uint64_t void_before;
 	uint64_t sequence; /* of the newest record */
+	bool gap; /* and the next one may be much later */
+	bool damaged;
+	uint64_t claimed; /* what it had before it was damaged */
 	struct raft_hard_state hard;
 	struct promise promises[MEDIUM_TERMS];
 	struct maybe maybe;
@@ -210,7 +213,10 @@ bool medium_holds(uint32_t machine, uint64_t index, uint64_t chain)
 	struct medium *medium = &media[machine];
 	if (index <= medium->snapshot)
 		return true;
-	return index <= medium->last && medium->log[index].chain == chain &&
+	uint64_t last = medium->damaged && medium->claimed > medium->last
+				? medium->claimed
+				: medium->last;
+	return index <= last && medium->log[index].chain == chain &&
 	       is_named(medium, index);
 }
 
@@ -241,10 +247,10 @@ static void take_entry(struct medium *medium, const uint8_t *bytes,
 		  "machine %u writes entry %" PRIu64 " behind entry %" PRIu64,
 		  (uint32_t)(medium - media), index, medium->last);
 	struct logged next = {header->term, 0};
-	if (index == 1 || index > medium->snapshot + 1)
-		next.chain = index == 1 ? 0 : before->chain;
-	else
-		next.chain = ghost_chain(index - 1);
+	bool lost = index <= medium->snapshot + 1 ||
+		    (medium->damaged && index - 1 <= ghost_index());
+	if (index > 1)
+		next.chain = lost ? ghost_chain(index - 1) : before->chain;
 	next.chain = ghost_fact(bytes, header, next.chain);
 	struct logged *entry = logged_at(medium, index);
 	if (index <= medium->last && index <= ghost_index() &&
@@ -279,17 +285,19 @@ static void take_entries(struct medium *medium,
 
 /* ---- records ---- */
 
-static void check_sequence(const struct medium *medium,
+static void check_sequence(struct medium *medium,
 			   const struct record_header *record)
 {
 	/* A folder that was not ready when its maker died is made anew. */
 	bool blank = medium->last == 0 && medium->hard.term == 0;
-	sim_check(record->sequence == medium->sequence + 1 ||
-			  (blank && record->sequence == 1),
+	bool next = record->sequence == medium->sequence + 1;
+	bool skips = medium->gap && record->sequence > medium->sequence;
+	sim_check(next || skips || (blank && record->sequence == 1),
 		  "machine %u: record %" PRIu64 " is written behind record "
 		  "%" PRIu64,
 		  (uint32_t)(medium - media), record->sequence,
 		  medium->sequence);
+	medium->gap = medium->gap && next;
 }
 
 static void take_record(struct medium *medium, int file, uint64_t offset,
@@ -462,10 +470,32 @@ static void check_hard(const struct medium *medium,
 		  "machine %u recovers a vote for %" PRIu64
 		  ", and one for %" PRIu64 " was durable",
 		  (uint32_t)(medium - media), found->vote, hard->vote);
-	sim_check(found->commit >= hard->commit,
+	sim_check(medium->damaged || found->commit >= hard->commit,
 		  "machine %u recovers commit %" PRIu64 ", and %" PRIu64
 		  " was durable",
 		  (uint32_t)(medium - media), found->commit, hard->commit);
+}
+
+void medium_damaged(uint32_t machine, const struct wal_report *report)
+{
+	struct medium *medium = &media[machine];
+	settle_maybe(medium);
+	if (!medium->damaged || medium->claimed < medium->last)
+		medium->claimed = medium->last;
+	medium->damaged = true;
+	medium->gap = true;
+	sim_check(report->last_index <= medium->claimed,
+		  "machine %u recovers entries to %" PRIu64
+		  ", and only %" PRIu64 " were ever written",
+		  machine, report->last_index, medium->claimed);
+	check_hard(medium, &report->hard);
+	note_hard(medium, &report->hard);
+}
+
+void medium_whole(uint32_t machine)
+{
+	media[machine].damaged = false;
+	media[machine].claimed = 0;
 }
 
 void medium_recovered(uint32_t machine, const struct wal_report *report)
@@ -474,6 +504,7 @@ void medium_recovered(uint32_t machine, const struct wal_report *report)
 	uint64_t last = report->last_index > report->snapshot_index
 				? report->last_index
 				: report->snapshot_index;
+	medium_whole(machine);
 	settle_maybe(medium);
 	sim_check(last >= medium->last,
 		  "machine %u recovers entries to %" PRIu64 ", and %" PRIu64
@@ -492,13 +523,17 @@ void medium_check_log(uint32_t machine, const struct raft *raft)
 	const struct medium *medium = &media[machine];
 	struct raft_status status;
 	raft_status(raft, &status);
-	sim_check(status.last_index == medium->last,
+	sim_check(status.last_index == medium->last || medium->damaged,
 		  "machine %u loads entries to %" PRIu64 ", and %" PRIu64
 		  " were recovered",
 		  machine, status.last_index, medium->last);
-	for (uint64_t i = medium->snapshot + 1; i <= medium->last; i++) {
+	/* What stands at the end of a damaged log may have been replaced. */
+	uint64_t last = medium->damaged ? status.commit : medium->last;
+	for (uint64_t i = status.first_index; i <= last; i++) {
 		const struct raft_entry *entry = raft_entry_at(raft, i);
-		sim_check(entry != NULL && entry->term == medium->log[i].term,
+		uint64_t term = medium->damaged ? ghost_term_at(i)
+						: medium->log[i].term;
+		sim_check(entry != NULL && entry->term == term,
 			  "machine %u loads another entry %" PRIu64, machine,
 			  i);
 	}

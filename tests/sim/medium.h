@@ -29,6 +29,13 @@ void medium_written(int file, uint64_t offset, const void *data, uint32_t size);
 void medium_cut(int file, uint64_t offset, const void *data, uint32_t size);
 
 /* The log was opened after a crash, or for the first time. */
+/*
+ * The log of a member is found damaged, and others have what is missing. What
+ * its disk had goes on to count: who acknowledged it denies nothing until it
+ * has it again, and then it is whole.
+ */
+void medium_damaged(uint32_t machine, const struct wal_report *report);
+void medium_whole(uint32_t machine);
 void medium_recovered(uint32_t machine, const struct wal_report *report);
 
 /* The node has loaded its log: it is the one that was on the disk. */

@@ -282,14 +282,32 @@ void roster_lose(uint32_t machine)
 	machine_send_away(machine);
 }
 
+/* Rot in most of them: a person brings back what rotted. */
+static void mend_most(void)
+{
+	const struct raft_conf_state *conf = ghost_conf();
+	if (sim.swarm.members == 1 ||
+	    count_away(conf) <= (conf->voter_count - 1u) / 2)
+		return;
+	SIM_SOMETIMES(MOST_DAMAGED);
+	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++)
+		if (machine_view(i)->member != 0 && !machine_view(i)->away)
+			folder_mend(i);
+}
+
 void roster_heal(void)
 {
+	mend_most();
 	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
 		const struct machine_view *view = machine_view(i);
 		if (seats[i].leaving) {
 			roster_event(i, view->member);
 			continue;
 		}
+		/* What could not be read for once may be read now. */
+		if (view->node != NULL && folder_rotten(i) == 0 &&
+		    (view->status->alarms & CV_ALARM_DAMAGED) != 0)
+			machine_crash(i, false);
 		if (!view->away || folder_rotten(i) == 0 ||
 		    sim_below(SIM_CRASH, 2) != 0)
 			continue;

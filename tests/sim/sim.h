@@ -180,6 +180,8 @@ enum sim_fault {
 	X(IMAGE_SENT)         \
 	X(IMAGE_RESUMED)      \
 	X(IMAGE_INSTALLED)    \
+	X(LOG_REPAIRED)       \
+	X(MOST_DAMAGED)       \
 	X(PARTIAL_SEND)       \
 	X(LANE_STUCK)         \
 	X(ENTRIES_READ_BACK)  \

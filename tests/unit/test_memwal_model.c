@@ -485,16 +485,22 @@ static void mend(struct life *life, const struct history *found)
 	bool healed = false;
 
 	check(life, wal_damaged(life->rig.wal, &damage));
-	check(life, damage.term >= life->vote_term);
-	if (life->acked == 0)
+	/* No later than what it may have had. */
+	if (life->acked == 0) {
+		uint64_t term = leader->terms[leader->last];
+
+		check(life,
+		      damage.term > term || (damage.term == term &&
+					     damage.last >= leader->last));
 		life->acked = leader->last;
+	}
 	life->damaged++;
 	while (good < found->last && good < leader->last &&
 	       found->terms[good + 1] == leader->terms[good + 1])
 		good++;
 	life->stale += good < found->last && good < leader->last;
-	if (life->term < damage.term)
-		life->term = damage.term;
+	if (life->term < life->rig.report.hard.term)
+		life->term = life->rig.report.hard.term;
 	/* At last the leader's first entry of a term that nobody had yet. */
 	life->term++;
 	leader->terms[++leader->last] = life->term;

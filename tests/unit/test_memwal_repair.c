@@ -329,6 +329,8 @@ START_TEST(a_tail_that_may_have_been_overwritten_is_not_whole)
 	ck_assert_uint_eq(damage.last, 10);
 	ck_assert_uint_eq(damage.term, 3);
 	ck_assert_uint_eq(rig.report.hard.term, 3);
+	/* So it does not matter that up to 9 all is committed. */
+	ck_assert_uint_eq(rig.report.hard.commit, 0);
 	ask(&rig);
 	rig.term = 2;
 	rig.next_index = 9;
@@ -357,7 +359,8 @@ START_TEST(the_hard_state_behind_the_damage_counts)
 	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig.report.hard.term, 8);
 	ck_assert_uint_eq(rig.report.hard.vote, 7);
-	ck_assert_uint_eq(rig.report.hard.commit, 2);
+	/* What is left may not be what that commit index is about. */
+	ck_assert_uint_eq(rig.report.hard.commit, 0);
 	expect_damage(&rig, 3, LAST + 1);
 	memwal_end(&rig);
 }

@@ -2,6 +2,7 @@
  * Snapshots in the life of the log, and the corners of recovery around them,
  * over the disk in memory.
  */
+#include "tests/unit/support_damage.h"
 #include "tests/unit/support_memwal.h"
 #include "wal/meta.h"
 #include "wal/record.h"
@@ -38,6 +39,43 @@ static bool exists(struct rig *rig, const char *name)
 {
 	return mem_disk_find(rig->disk, name) != NULL;
 }
+
+START_TEST(damage_of_what_a_snapshot_has_is_passed_over)
+{
+	uint64_t index;
+
+	for (index = 1; index <= 12; index++) {
+		struct rig rig;
+		int i;
+
+		rig_init(&rig, mem_disk_new());
+		ck_assert_int_eq(rig_open(&rig), 0);
+		for (i = 0; i < 6; i++)
+			rig_append(&rig, 2, 500); /* 1..12, two a record */
+		take(&rig, 7, 1);
+		(void)damage(rig.disk, index,
+			     index % 2 ? DAMAGE_HEAD : DAMAGE_PAYLOAD);
+		/* The record with 7 and 8 is needed, and so is the next. */
+		if (index > 6) {
+			ck_assert_int_eq(memwal_restart(&rig, false),
+					 WAL_EDAMAGED);
+			memwal_end(&rig);
+			continue;
+		}
+		for (i = 0; i < 2; i++) {
+			ck_assert_int_eq(memwal_restart(&rig, i), 0);
+			ck_assert_ptr_nonnull(
+				strstr(rig.report.where, "the snapshot has"));
+			ck_assert(!rig.report.damaged);
+			ck_assert_uint_eq(rig.report.snapshot_index, 7);
+			ck_assert_uint_eq(rig.report.hard.commit, i ? 12 : 10);
+			ck_assert_uint_eq(rig_replay(&rig, NULL), 12 + i);
+			rig_append(&rig, 1, 100);
+		}
+		memwal_end(&rig);
+	}
+}
+END_TEST
 
 START_TEST(one_is_due_when_the_log_has_grown_enough)
 {
@@ -439,6 +477,7 @@ int main(void)
 	int failed;
 
 	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, damage_of_what_a_snapshot_has_is_passed_over);
 	tcase_add_test(tests, one_is_due_when_the_log_has_grown_enough);
 	tcase_add_test(tests, only_one_is_made_at_a_time_and_never_backwards);
 	tcase_add_test(tests, an_aborted_one_leaves_nothing);

@@ -48,13 +48,13 @@ END_TEST
 
 START_TEST(who_lost_what_it_acknowledged_does_not_vote)
 {
-	raft_restrain(raft(2), RAFT_NO_VOTE);
+	raft_lose(raft(2), 9, UINT64_MAX);
 	ck_assert_int_eq(raft_campaign(raft(2)), RAFT_EINVALID);
 	net_isolate(&net, 1);
 	net_campaign(&net, 3);
 	ck_assert_str_eq(net_roles(&net), "LFC");
 	ck_assert_uint_eq(net_status(&net, 2)->vote, 0);
-	raft_restrain(raft(2), RAFT_FREE);
+	raft_found(raft(2));
 	net_campaign(&net, 3);
 	ck_assert_str_eq(net_roles(&net), "LFL");
 }

@@ -522,7 +522,7 @@ START_TEST(fields_that_a_type_has_no_use_for_are_refused)
 	frame.count = 1;
 	ck_assert_int_eq(check_header(frame, NODE_CONTROL), -EBADMSG);
 	frame = header_of(golden_vote);
-	frame.flags = 4;
+	frame.flags = 8;
 	ck_assert_int_eq(check_header(frame, NODE_CONTROL), -EBADMSG);
 	frame = header_of(golden_vote);
 	frame.reserved0 = 1;
@@ -743,6 +743,7 @@ START_TEST(every_message_comes_back_as_it_went)
 
 	there.reject = _i % 2;
 	there.forced = _i % 3 == 0;
+	there.lost = _i % 5 == 0;
 	there.entry_count = _i == RAFT_MSG_APPEND ? 17 : 0;
 	if (_i == RAFT_MSG_PROPOSE)
 		there.entry_count = 1;
@@ -753,6 +754,7 @@ START_TEST(every_message_comes_back_as_it_went)
 	ck_assert_uint_eq(back.type, there.type);
 	ck_assert_uint_eq(back.reject, there.reject);
 	ck_assert_uint_eq(back.forced, there.forced);
+	ck_assert_uint_eq(back.lost, there.lost);
 	ck_assert_uint_eq(back.from, 1);
 	ck_assert_uint_eq(back.to, 2);
 	ck_assert_uint_eq(back.term, there.term);

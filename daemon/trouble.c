@@ -1,0 +1,85 @@
+/*
+ * A line for each change of what is wrong.
+ */
+#include "daemon/trouble.h"
+
+static void say_damage(struct log *log, const struct node_trouble *now)
+{
+	if (!now->damaged) {
+		log_begin(log, LOG_INFO, "the log is whole again");
+		log_end(log);
+		return;
+	}
+	log_begin(log, LOG_WARN, "the log is not whole");
+	log_number(log, "first_missing", now->damaged_first);
+	if (now->damaged_last != UINT64_MAX)
+		log_number(log, "last_missing", now->damaged_last);
+	log_text(log, "next",
+		 "the other members send what is missing, as soon as one of "
+		 "them leads; until then this one votes only for who has it "
+		 "all. Look at the disk (the kernel's log says more)");
+	log_end(log);
+}
+
+static const char *words_of(enum node_hash_verdict verdict)
+{
+	switch (verdict) {
+	case NODE_HASH_OTHER:
+		return "another member's state is not what most have";
+	case NODE_HASH_DOUBT:
+		return "members have different states, and none of them a "
+		       "majority";
+	case NODE_HASH_OWN:
+		return "this member's state is not what most have: it serves "
+		       "no client";
+	default:
+		return "the members have the same state again";
+	}
+}
+
+static const char *next_of(enum node_hash_verdict verdict)
+{
+	switch (verdict) {
+	case NODE_HASH_OTHER:
+		return "replace that member";
+	case NODE_HASH_DOUBT:
+		return "start the members that are away; keep a copy of each "
+		       "folder";
+	case NODE_HASH_OWN:
+		return "keep a copy of its folder, then start it again; if it "
+		       "says this once more, replace the member";
+	default:
+		return NULL;
+	}
+}
+
+static void say_state(struct log *log, const struct node_trouble *now)
+{
+	const char *next = next_of(now->verdict);
+	enum log_level level = LOG_INFO;
+
+	if (now->verdict != NODE_HASH_SAME)
+		level = now->verdict == NODE_HASH_OTHER ? LOG_WARN : LOG_ERROR;
+	log_begin(log, level, words_of(now->verdict));
+	if (now->differs_index) {
+		log_number(log, "index", now->differs_index);
+		log_number(log, "differs_from", now->differs);
+	}
+	if (next)
+		log_text(log, "next", next);
+	log_end(log);
+}
+
+void trouble_turn(struct trouble *trouble, const struct node *node,
+		  struct log *log)
+{
+	struct node_trouble *told = &trouble->told;
+	struct node_trouble now;
+
+	node_trouble(node, &now);
+	if (now.damaged != told->damaged)
+		say_damage(log, &now);
+	if (now.verdict != told->verdict)
+		say_state(log, &now);
+	*told = now;
+}
