@@ -47,22 +47,35 @@ static int contradicts(const char *path, char *error)
 			   path);
 }
 
+/* Why an image that came whole is not loaded. */
+static int explain(int code, const char *path, char *error)
+{
+	if (code != -EPROTO)
+		return contradicts(path, error);
+	return backup_fail(error, BACKUP_EREFUSED,
+			   "%s: of a cluster that has agreed on what only a "
+			   "newer version knows; use the conclavectl of that "
+			   "version",
+			   path);
+}
+
 /* Makes the store when the first piece tells how. */
 static int load_piece(struct backup_store *made, const void *piece,
 		      uint32_t size, const char *path, char *error)
 {
 	struct store_settings settings;
+	int code;
 
 	if (!made->store) {
-		if (store_image_settings(piece, size, &settings) < 0)
-			return contradicts(path, error);
-		int code = backup_store_make(made, &settings, error);
+		code = store_image_settings(piece, size, &settings);
+		if (code < 0)
+			return explain(code, path, error);
+		code = backup_store_make(made, &settings, error);
 		if (code < 0)
 			return code;
 	}
-	return store_load(made->store, piece, size) < 0
-		       ? contradicts(path, error)
-		       : 0;
+	code = store_load(made->store, piece, size);
+	return code < 0 ? explain(code, path, error) : 0;
 }
 
 static bool is_what_head_says(const struct store *store,

@@ -6,6 +6,7 @@
 #include "daemon/backup_folder.h"
 #include "daemon/cluster.h"
 #include "daemon/memory.h"
+#include "daemon/store/state.h"
 #include "tests/unit/support_store.h"
 #include "wal/disk_engine.h"
 
@@ -286,6 +287,17 @@ START_TEST(an_image_that_is_not_the_heads_is_noticed)
 	backup_writer_close(writer);
 	expect_damaged();
 	ck_assert_ptr_nonnull(strstr(error, "contradicts itself"));
+}
+END_TEST
+
+START_TEST(one_of_a_newer_release_is_not_taken_for_a_damaged_one)
+{
+	struct backup_info info;
+
+	rig.store->settings.cluster_version = STORE_CLUSTER_VERSION + 1;
+	save_well();
+	ck_assert_int_eq(backup_look(file, &info, error), BACKUP_EREFUSED);
+	ck_assert_ptr_nonnull(strstr(error, "newer version"));
 }
 END_TEST
 
@@ -714,6 +726,8 @@ static void add_file_tests(TCase *files)
 	tcase_add_test(files, every_byte_that_changes_is_noticed);
 	tcase_add_test(files, chunks_that_change_places_are_noticed);
 	tcase_add_test(files, an_image_that_is_not_the_heads_is_noticed);
+	tcase_add_test(files,
+		       one_of_a_newer_release_is_not_taken_for_a_damaged_one);
 	tcase_add_test(files, one_that_was_not_ended_leaves_nothing);
 	tcase_add_test(files, what_a_crash_left_beside_is_overwritten);
 	tcase_add_test(files, a_file_that_is_there_is_not_replaced_unasked);
