@@ -194,7 +194,7 @@ static int get_round(struct conclave *client, const uint8_t *expected,
 static int get_rounds(struct bench *bench, struct conclave *client,
 		      struct bench_figure *figure)
 {
-	struct bench_round rounds[BENCH_ROUNDS];
+	struct bench_round rounds[BENCH_ROUNDS] = {0};
 	uint64_t count = bench_scaled(bench, GETS);
 	uint8_t value[VALUE_SIZE];
 	uint32_t i;
@@ -327,7 +327,7 @@ static int throughput_rounds(struct bench *bench, struct floor_trio *trio,
 	struct bench_round rounds[BENCH_ROUNDS];
 	uint64_t count = bench_scaled(bench, PIPELINED);
 	double client_us[BENCH_ROUNDS], daemons_us[BENCH_ROUNDS];
-	double rate, p50, cpu_us[2];
+	double rate, p50 = 0, cpu_us[2] = {0};
 	uint32_t i;
 	int code = warm_up(bench, client, count);
 
