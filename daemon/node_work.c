@@ -233,7 +233,8 @@ static void keep_size(struct node *node)
 		node->half_revision = 0;
 		return;
 	}
-	if (!node->half_revision)
+	/* Also where another leader compacted beyond what was noted here. */
+	if (node->half_revision <= store_compacted(node->store))
 		node->half_revision = store_revision(node->store);
 	if (!node_leads(node) || stats.history_bytes < most)
 		return;
