@@ -144,7 +144,7 @@ static int kill_once(struct failover *failover, double *ret_timeouts)
 
 static int check_one(struct conclave *client, uint64_t number, bool applied)
 {
-	struct conclave_kv kv;
+	struct conclave_kv kv = {0};
 	uint64_t value;
 	int code = conclave_get(client, &number, sizeof(number), &value,
 				sizeof(value), &kv);
