@@ -143,7 +143,6 @@ int main(void)
 	};
 	Suite *suite = suite_create("peers_version");
 
-	make_large();
 	suite_add_tcase(suite, case_of("versions", tests));
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
