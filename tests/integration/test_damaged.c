@@ -159,6 +159,8 @@ START_TEST(two_of_three_that_are_damaged_come_back_whole)
 		cluster_again(i);
 	await_whole(0);
 	await_whole(2);
+	/* Also a handle that asks for nothing else is connected again. */
+	check_all(1);
 	ck_assert_uint_eq(cluster_leader(ALL), 1);
 }
 END_TEST
