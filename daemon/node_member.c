@@ -335,17 +335,12 @@ int member_may(struct node *node, const uint8_t *entry, uint32_t size)
 
 /* ---- applying ---- */
 
-static bool is_conf(const struct raft_entry *entry)
-{
-	return entry->kind == ENTRY_CONF_V1 || entry->kind == ENTRY_CONF_V2;
-}
-
 void member_apply_begin(struct node *node, const struct raft_entry *entry)
 {
 	struct raft_conf_changes changes;
 	struct raft_status raft;
 
-	if (!is_conf(entry) || !entry->size)
+	if (!entry_is_conf(entry->kind) || !entry->size)
 		return;
 	raft_status(node->raft, &raft);
 	if (raft_conf_decode(entry->kind, entry_payload(entry->data),
@@ -361,7 +356,7 @@ void member_apply_end(struct node *node, const struct raft_entry *entry)
 	uint32_t count;
 	int code;
 
-	if (!is_conf(entry))
+	if (!entry_is_conf(entry->kind))
 		return;
 	results = store_results(node->store, &count);
 	if (count && (results[0].status ||

@@ -49,11 +49,6 @@ static bool is_final(int32_t status)
 	       status == CONCLAVE_EMEMBERSHIP;
 }
 
-static bool is_conf(uint32_t kind)
-{
-	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
-}
-
 /* What only a leader proposes, for reasons that may have gone with it. */
 static bool is_of_leader(uint32_t kind)
 {
@@ -207,7 +202,9 @@ static void propose_one(struct node *node, const struct sealed *sealed,
 	uint64_t index, term;
 	int code;
 
-	code = is_conf(sealed->kind) ? member_may(node, from, sealed->size) : 0;
+	code = entry_is_conf(sealed->kind)
+		       ? member_may(node, from, sealed->size)
+		       : 0;
 	if (entry_size(sealed->size) > node->entry_max)
 		code = CONCLAVE_ETOOLARGE;
 	if (code == -EAGAIN)
@@ -348,7 +345,7 @@ static bool may_forward(uint32_t kind)
 {
 	return kind == ENTRY_NORMAL || kind == ENTRY_SESSION_RESUME ||
 	       kind == ENTRY_SESSION_CLOSE || kind == ENTRY_SESSION_EXPIRE ||
-	       is_conf(kind);
+	       entry_is_conf(kind);
 }
 
 int propose_received(struct node *node, struct peer *origin,

@@ -312,7 +312,7 @@ int raft_conf_decode(uint32_t kind, const void *payload, size_t size,
 	struct raft_conf_changes changes = {0};
 	const uint8_t *at = payload;
 
-	assert(kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2);
+	assert(entry_is_conf(kind));
 	if (size == 0 && kind == ENTRY_CONF_V2) {
 		*ret_changes = changes;
 		return 0;

@@ -135,12 +135,9 @@ bool raft_promotable(const struct raft *raft)
 /* A committed change that is not in force yet could make this no voter. */
 static bool has_unapplied_conf(const struct raft *raft)
 {
-	for (uint64_t i = raft->log.applied + 1; i <= raft->log.commit; i++) {
-		uint32_t kind = raft_log_slot(&raft->log, i)->kind;
-
-		if (kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2)
+	for (uint64_t i = raft->log.applied + 1; i <= raft->log.commit; i++)
+		if (entry_is_conf(raft_log_slot(&raft->log, i)->kind))
 			return true;
-	}
 	return false;
 }
 

@@ -74,6 +74,12 @@ struct entry_header {
 	uint64_t batch;
 };
 
+/* Whether an entry of this kind changes who the members are. */
+static inline bool entry_is_conf(uint32_t kind)
+{
+	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
+}
+
 /* Bytes that an entry with `payload_size` bytes of payload occupies. */
 static inline uint32_t entry_size(uint32_t payload_size)
 {

@@ -60,11 +60,6 @@ static bool tail_is_full(const struct raft *raft,
 	       raft->uncommitted_size + entry->size > max;
 }
 
-static bool is_conf(const struct raft_entry *entry)
-{
-	return entry->kind == ENTRY_CONF_V1 || entry->kind == ENTRY_CONF_V2;
-}
-
 /* Whether a change of membership may be appended now; else why not. */
 static bool conf_may(struct raft *raft, bool leaves)
 {
@@ -93,7 +88,7 @@ int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 		return RAFT_EDROPPED_REMOVED;
 	if (raft->transferee != 0)
 		return RAFT_EDROPPED_TRANSFER;
-	if (is_conf(entry)) {
+	if (entry_is_conf(entry->kind)) {
 		if (raft_conf_decode(entry->kind,
 				     entry->data ? entry_payload(entry->data)
 						 : NULL,
@@ -107,7 +102,7 @@ int raft_propose_lead(struct raft *raft, const struct raft_entry *entry)
 	if (refused) {
 		raft_append_own(raft, ENTRY_EMPTY);
 	} else {
-		if (is_conf(entry))
+		if (entry_is_conf(entry->kind))
 			raft->pending_conf = raft->log.last + 1;
 		append(raft, entry);
 	}

@@ -149,11 +149,6 @@ static int run(struct store *store, const struct op *op, uint32_t *budget,
 	return 0;
 }
 
-static bool is_conf_kind(uint32_t kind)
-{
-	return kind == ENTRY_CONF_V1 || kind == ENTRY_CONF_V2;
-}
-
 /* Whether an entry of this kind may hold an operation of that type. */
 static bool kind_holds(uint32_t kind, uint8_t type)
 {
@@ -161,7 +156,7 @@ static bool kind_holds(uint32_t kind, uint8_t type)
 		return type == OP_SETTING;
 	if (kind == ENTRY_COMPACTION)
 		return type == OP_COMPACT;
-	if (is_conf_kind(kind))
+	if (entry_is_conf(kind))
 		return type == OP_MEMBER;
 	return kind == ENTRY_NORMAL && type != OP_MEMBER;
 }
@@ -267,7 +262,7 @@ void store_apply_begin(struct store *store, const struct raft_entry *entry)
 		 is_session_kind(entry->kind))
 		apply->op_count = 1;
 	apply->refused = 0;
-	if (is_conf_kind(entry->kind))
+	if (entry_is_conf(entry->kind))
 		begin_conf(apply);
 }
 
