@@ -258,6 +258,10 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
 	}
 	/* A granted PreVote answers in the term that was asked about. */
 	reply.term = message->term;
+	if (!raft->options.silent_votes) {
+		reply.log_index = message->log_index;
+		reply.log_term = message->log_term;
+	}
 	raft_send(raft, &reply);
 	if (!pre) {
 		raft->election_elapsed = 0;
@@ -323,6 +327,22 @@ static void win(struct raft *raft)
 	}
 }
 
+/*
+ * A candidate asks before its disk has what it asks with: neither its term
+ * nor the end of its log. After a crash it may stand in the same term with
+ * less, and a grant to what it was counts no more; so a grant names the log
+ * that it was given to (etcd's do not).
+ */
+static bool is_for_more(const struct raft *raft,
+			const struct raft_message *grant)
+{
+	uint64_t last_term = raft_log_last_term(&raft->log);
+
+	return grant->log_term > last_term ||
+	       (grant->log_term == last_term &&
+		grant->log_index > raft->log.last);
+}
+
 void raft_receive_vote_reply(struct raft *raft,
 			     const struct raft_message *message)
 {
@@ -340,6 +360,8 @@ void raft_receive_vote_reply(struct raft *raft,
 	/* A grant is for one term: it says nothing of what is asked now. */
 	if (wanted == RAFT_MSG_PRE_VOTE_REPLY && !message->reject &&
 	    message->term != raft->term + 1)
+		return;
+	if (is_for_more(raft, message))
 		return;
 	if (from->vote == RAFT_VOTE_NONE)
 		from->vote = message->reject ? RAFT_VOTE_NO : RAFT_VOTE_YES;

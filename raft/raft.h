@@ -133,7 +133,9 @@ struct raft_message {
 	uint64_t from;
 	uint64_t to;
 	uint64_t term;
-	uint64_t log_index; /* entry before the first, or what is answered */
+	/* Entry before the first; what is answered; the log that is to have,
+	   or that was given, a vote. */
+	uint64_t log_index;
 	uint64_t log_term;
 	uint64_t commit;
 	uint64_t commit_term; /* votes and their refusals: of entry `commit` */
@@ -164,9 +166,10 @@ struct raft_options {
 	bool step_down_on_removal;
 	bool skip_conf_validation;
 	bool silent_votes; /* as in etcd, votes and refusals tell no commit,
-			      and who asks in an older term is told no term,
-			      nor a leader of one without pre_vote and
-			      check_quorum */
+			      grants not what log they were given to; and who
+			      asks in an older term is told no term, nor a
+			      leader of one without pre_vote and check_quorum
+			      */
 	bool askers_count; /* beyond etcd: who forwards a read has thereby
 			      answered the leader, see read.c */
 	bool lease; /* publish a leader's lease; needs check_quorum */

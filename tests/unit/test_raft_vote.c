@@ -361,6 +361,62 @@ START_TEST(the_first_answer_of_each_is_the_one_that_counts)
 }
 END_TEST
 
+static void grant(uint64_t from, uint64_t log_index, uint64_t log_term)
+{
+	core_give(&one, (struct raft_message){.type = RAFT_MSG_VOTE_REPLY,
+					      .from = from,
+					      .term = 3,
+					      .log_index = log_index,
+					      .log_term = log_term});
+}
+
+/* It asked with more, and lost that and the term's durability in a crash. */
+START_TEST(a_vote_for_a_log_that_was_lost_since_is_not_counted)
+{
+	static const uint64_t terms[] = {1, 1, 2, 0};
+
+	core_load(&one, terms);
+	become(RAFT_CANDIDATE);
+	ck_assert_uint_eq(status()->term, 3);
+	grant(2, 4, 2);
+	grant(3, 4, 2);
+	grant(2, 1, 3);
+	grant(3, 3, 3);
+	ck_assert_uint_eq(status()->role, RAFT_CANDIDATE);
+	if (_i == 0)
+		grant(3, 3, 2);
+	else if (_i == 1)
+		grant(3, 2, 2);
+	else
+		grant(3, 9, 1);
+	ck_assert_uint_eq(status()->role, RAFT_LEADER);
+}
+END_TEST
+
+START_TEST(a_grant_names_the_log_it_was_given_to)
+{
+	static const uint64_t terms[] = {1, 0};
+	uint8_t type = _i == 0 ? RAFT_MSG_VOTE : RAFT_MSG_PRE_VOTE;
+	uint8_t replied =
+		_i == 0 ? RAFT_MSG_VOTE_REPLY : RAFT_MSG_PRE_VOTE_REPLY;
+	const struct raft_message *reply;
+
+	core_load(&one, terms);
+	become(RAFT_FOLLOWER);
+	ask(type, 2, 4, 7, 3);
+	reply = core_message(&one, replied, 2);
+	ck_assert(!reply->reject);
+	ck_assert_uint_eq(reply->log_index, 7);
+	ck_assert_uint_eq(reply->log_term, 3);
+	/* A refusal is given to none. */
+	ask(type, 3, 5, 1, 0);
+	reply = core_message(&one, replied, 3);
+	ck_assert(reply->reject);
+	ck_assert_uint_eq(reply->log_index, 0);
+	ck_assert_uint_eq(reply->log_term, 0);
+}
+END_TEST
+
 START_TEST(an_own_write_of_an_older_term_is_not_counted)
 {
 	const struct raft_entry other = core_entry(2, 2);
@@ -412,6 +468,9 @@ static void add_tests(TCase *all)
 	tcase_add_test(all, nor_does_an_own_pre_vote);
 	tcase_add_test(all, an_own_pre_vote_that_is_late_is_no_vote);
 	tcase_add_test(all, the_first_answer_of_each_is_the_one_that_counts);
+	tcase_add_loop_test(
+		all, a_vote_for_a_log_that_was_lost_since_is_not_counted, 0, 3);
+	tcase_add_loop_test(all, a_grant_names_the_log_it_was_given_to, 0, 2);
 	tcase_add_test(all, an_own_write_of_an_older_term_is_not_counted);
 }
 
