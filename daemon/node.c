@@ -135,8 +135,7 @@ static bool was_always_alone(const struct node *node)
 	struct raft_status raft;
 
 	raft_status(node->raft, &raft);
-	return raft.conf.voter_count == 1 && !raft.conf.outgoing_count &&
-	       raft.conf.voters[0] == node->options.member &&
+	return peer_votes_alone(&raft.conf, node->options.member) &&
 	       store_members(node->store, &members) <= 1;
 }
 

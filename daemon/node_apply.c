@@ -42,7 +42,7 @@ static void finish(struct node *node, const struct raft_entry *entry)
 	member_apply_end(node, entry);
 	hash_applied(node);
 	if (entry->kind == ENTRY_SNAPSHOT_CUT)
-		work_snapshot_cut(node, entry);
+		work_snapshot_cut(node);
 }
 
 void apply_committed(struct node *node)

@@ -48,14 +48,20 @@ static uint64_t end_ns(const struct node *node, const struct raft_lease *lease)
 	return begin_ns + ticks * node->options.tick_ns;
 }
 
+/* Whether it holds; then *ret_raft is how the core stands. */
+static bool holds(const struct node *node, struct raft_status *ret_raft)
+{
+	if (!node_leads(node) || !is_allowed(node))
+		return false;
+	raft_status(node->raft, ret_raft);
+	return node->boot_ns && node->boot_ns < end_ns(node, &ret_raft->lease);
+}
+
 bool lease_holds(const struct node *node)
 {
 	struct raft_status raft;
 
-	if (!node_leads(node) || !is_allowed(node))
-		return false;
-	raft_status(node->raft, &raft);
-	return node->boot_ns && node->boot_ns < end_ns(node, &raft.lease);
+	return holds(node, &raft);
 }
 
 static bool waits(const struct node_read *read)
@@ -68,9 +74,8 @@ void lease_reads(struct node *node)
 	struct raft_status raft;
 	uint32_t i;
 
-	if (!node->read_count || !lease_holds(node))
+	if (!node->read_count || !holds(node, &raft))
 		return;
-	raft_status(node->raft, &raft);
 	for (i = 0; i < node->read_count; i++) {
 		struct node_read *read = &node->reads[node->read_list[i]];
 

@@ -8,6 +8,7 @@
  * is dropped: Raft expects losses, forwarded batches are proposed again.
  */
 #include "daemon/node_state.h"
+#include "raft/conf.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -107,22 +108,18 @@ static struct peer *remember(struct node *node, uint64_t id)
 	return NULL;
 }
 
-static bool has(const uint64_t *ids, uint8_t count, uint64_t id)
-{
-	uint8_t i;
-
-	for (i = 0; i < count; i++)
-		if (ids[i] == id)
-			return true;
-	return false;
-}
-
 bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id)
 {
-	return has(conf->voters, conf->voter_count, id) ||
-	       has(conf->outgoing, conf->outgoing_count, id) ||
-	       has(conf->learners, conf->learner_count, id) ||
-	       has(conf->learners_next, conf->learner_next_count, id);
+	return raft_conf_has(conf->voters, conf->voter_count, id) ||
+	       raft_conf_has(conf->outgoing, conf->outgoing_count, id) ||
+	       raft_conf_has(conf->learners, conf->learner_count, id) ||
+	       raft_conf_has(conf->learners_next, conf->learner_next_count, id);
+}
+
+bool peer_votes_alone(const struct raft_conf_state *conf, uint64_t id)
+{
+	return conf->voter_count == 1 && !conf->outgoing_count &&
+	       conf->voters[0] == id;
 }
 
 static bool all_in_conf(const struct raft_conf_state *of, const uint64_t *ids,

@@ -52,12 +52,6 @@ void repair_hard(const struct wal *wal, struct raft_hard_state *hard,
 		hard->vote = member;
 }
 
-static bool votes_alone(const struct raft_status *raft, uint64_t member)
-{
-	return raft->conf.voter_count == 1 && !raft->conf.outgoing_count &&
-	       raft->conf.voters[0] == member;
-}
-
 /* What may be missing is this at most, and never more than before. */
 static void bound(struct node *node, const struct wal_damage *damage)
 {
@@ -73,7 +67,7 @@ int repair_begin(struct node *node)
 	if (!wal_damaged(node->wal, &damage))
 		return 0;
 	raft_status(node->raft, &raft);
-	if (votes_alone(&raft, node->options.member))
+	if (peer_votes_alone(&raft.conf, node->options.member))
 		return WAL_EDAMAGED;
 	node->damaged = true;
 	node->damaged_hard.term = raft.term;

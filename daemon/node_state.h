@@ -580,6 +580,9 @@ void peer_turn(struct node *node);
 
 bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id);
 
+/* The only voter, and in no joint configuration. */
+bool peer_votes_alone(const struct raft_conf_state *conf, uint64_t id);
+
 /* All members of `conf` are in `of` too. */
 bool peer_all_in_conf(const struct raft_conf_state *of,
 		      const struct raft_conf_state *conf);
@@ -695,7 +698,7 @@ void version_note_room(struct node *node);
 
 /* ---- node_work.c: snapshots, compaction, retention ---- */
 
-void work_snapshot_cut(struct node *node, const struct raft_entry *entry);
+void work_snapshot_cut(struct node *node);
 void work_background(struct node *node);
 
 /* Ends a snapshot that is being written, and what it pins in the store. */

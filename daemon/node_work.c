@@ -19,31 +19,34 @@ enum {
 
 /* ---- snapshots ---- */
 
-/* Begins an image of the store as it is, after the entry (index, term). */
-static void begin_image(struct node *node, uint64_t index, uint64_t term)
+/* Begins an image of the store as it is, after the entry applied last. */
+static void begin_image(struct node *node)
 {
-	struct raft_snapshot snapshot = {.index = index, .term = term};
+	struct raft_snapshot snapshot = {.index = node->applied,
+					 .term = node->applied_term};
 	struct raft_status raft;
 	struct node_head head;
 
-	assert(!node->snapshotting && store_applied(node->store) == index);
+	assert(!node->snapshotting &&
+	       store_applied(node->store) == node->applied);
 	raft_status(node->raft, &raft);
 	snapshot.conf = raft.conf;
 	node_head_fill(node->store, node->options.cluster, &snapshot, &head);
-	if (wal_snapshot_begin(node->wal, index, term, &head, sizeof(head)))
+	if (wal_snapshot_begin(node->wal, snapshot.index, snapshot.term, &head,
+			       sizeof(head)))
 		return;
 	store_image_begin(node->store);
 	node->snapshotting = true;
 	node->image_done = false;
 }
 
-void work_snapshot_cut(struct node *node, const struct raft_entry *entry)
+void work_snapshot_cut(struct node *node)
 {
 	node->cut_due = false;
 	if (node->snapshotting || node->draining || node->incoming.active ||
 	    hash_is_quarantined(node))
 		return;
-	begin_image(node, entry->index, entry->term);
+	begin_image(node);
 }
 
 void work_give_up_image(struct node *node)
@@ -94,8 +97,6 @@ static void write_image(struct node *node)
  */
 static void cut_when_wanted(struct node *node)
 {
-	const struct raft_entry *entry;
-
 	if (!node->image_wanted || node->draining || node->applying ||
 	    node->snapshotting || node->incoming.active ||
 	    hash_is_quarantined(node) || wal_snapshot_active(node->wal) ||
@@ -107,9 +108,7 @@ static void cut_when_wanted(struct node *node)
 	}
 	if (node->applied < node->image_wanted)
 		return;
-	entry = raft_entry_at(node->raft, node->applied);
-	assert(entry && entry->index == node->applied);
-	begin_image(node, entry->index, entry->term);
+	begin_image(node);
 	node->image_wanted_ns = node->now_ns + CUT_PAUSE_MS * MS;
 	if (node->snapshotting)
 		node->image_wanted = 0;

@@ -81,50 +81,39 @@ CONCLAVE_DEF void conclave_prep_image(struct conclave_req *req, uint64_t index)
 
 /* ---- changes, waited for ---- */
 
-CONCLAVE_DEF int conclave_member_add(struct conclave *c, uint64_t id,
-				     const char *address)
+static inline int cv_call_change(struct conclave *c,
+				 enum cv_member_change change, uint64_t id,
+				 const char *address)
 {
 	struct conclave_req *req = cv_call_begin(c);
 	struct conclave_result result;
 
 	if (req == NULL)
 		return cv_call_none(c);
-	conclave_prep_member_add(req, id, address);
+	cv_prep_change(req, change, id, address);
 	return cv_call_short(c, req, &result);
+}
+
+CONCLAVE_DEF int conclave_member_add(struct conclave *c, uint64_t id,
+				     const char *address)
+{
+	return cv_call_change(c, CV_MEMBER_ADD, id, address);
 }
 
 CONCLAVE_DEF int conclave_member_promote(struct conclave *c, uint64_t id)
 {
-	struct conclave_req *req = cv_call_begin(c);
-	struct conclave_result result;
-
-	if (req == NULL)
-		return cv_call_none(c);
-	conclave_prep_member_promote(req, id);
-	return cv_call_short(c, req, &result);
+	return cv_call_change(c, CV_MEMBER_PROMOTE, id, NULL);
 }
 
 CONCLAVE_DEF int conclave_member_remove(struct conclave *c, uint64_t id)
 {
-	struct conclave_req *req = cv_call_begin(c);
-	struct conclave_result result;
-
-	if (req == NULL)
-		return cv_call_none(c);
-	conclave_prep_member_remove(req, id);
-	return cv_call_short(c, req, &result);
+	return cv_call_change(c, CV_MEMBER_REMOVE, id, NULL);
 }
 
 CONCLAVE_DEF int conclave_member_update(struct conclave *c, uint64_t id,
 					const char *address)
 {
-	struct conclave_req *req = cv_call_begin(c);
-	struct conclave_result result;
-
-	if (req == NULL)
-		return cv_call_none(c);
-	conclave_prep_member_update(req, id, address);
-	return cv_call_short(c, req, &result);
+	return cv_call_change(c, CV_MEMBER_UPDATE, id, address);
 }
 
 CONCLAVE_DEF int conclave_member_replace(struct conclave *c, uint64_t id,

@@ -418,4 +418,29 @@ static inline void cluster_open(struct cluster *cluster, struct guest *guest,
 	guest->rig = &cluster->rigs[i];
 }
 
+/* All of them, a leader, and a guest on each: who leads. */
+static inline uint32_t cluster_gather(struct cluster *cluster,
+				      struct guest guests[CLUSTER_MAX])
+{
+	uint32_t i, leader;
+
+	for (i = 0; i < cluster->count; i++)
+		cluster_start_one(cluster, i);
+	leader = cluster_elect(cluster);
+	for (i = 0; i < cluster->count; i++)
+		cluster_open(cluster, &guests[i], i, (uint8_t)(i + 1));
+	return leader;
+}
+
+static inline void cluster_dismiss(struct cluster *cluster,
+				   struct guest guests[CLUSTER_MAX])
+{
+	uint32_t i;
+
+	for (i = 0; i < cluster->count; i++)
+		if (guests[i].up)
+			peer_unmap(&guests[i]);
+	cluster_release(cluster);
+}
+
 #endif

@@ -15,11 +15,7 @@ static void start(uint32_t segment_size)
 	cluster_init(&cluster, 3);
 	for (i = 0; i < 3; i++)
 		cluster.rigs[i].wal_options.segment_size = segment_size;
-	for (i = 0; i < 3; i++)
-		cluster_start_one(&cluster, i);
-	leader = cluster_elect(&cluster);
-	for (i = 0; i < 3; i++)
-		cluster_open(&cluster, &guests[i], i, (uint8_t)(i + 1));
+	leader = cluster_gather(&cluster, guests);
 }
 
 static void set_up(void)
@@ -40,12 +36,7 @@ static void set_up_tiny(void)
 
 static void tear_down(void)
 {
-	uint32_t i;
-
-	for (i = 0; i < 3; i++)
-		if (guests[i].up)
-			peer_unmap(&guests[i]);
-	cluster_release(&cluster);
+	cluster_dismiss(&cluster, guests);
 }
 
 static uint32_t other(uint32_t than, uint32_t nth)

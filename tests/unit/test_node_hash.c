@@ -15,23 +15,14 @@ static void set_up(void)
 	uint32_t i;
 
 	cluster_init(&cluster, 3);
+	leader = cluster_gather(&cluster, guests);
 	for (i = 0; i < 3; i++)
-		cluster_start_one(&cluster, i);
-	leader = cluster_elect(&cluster);
-	for (i = 0; i < 3; i++) {
-		cluster_open(&cluster, &guests[i], i, (uint8_t)(i + 1));
 		slots[i] = 0;
-	}
 }
 
 static void tear_down(void)
 {
-	uint32_t i;
-
-	for (i = 0; i < 3; i++)
-		if (guests[i].up)
-			peer_unmap(&guests[i]);
-	cluster_release(&cluster);
+	cluster_dismiss(&cluster, guests);
 }
 
 static uint32_t other(uint32_t nth)

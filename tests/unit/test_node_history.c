@@ -16,23 +16,13 @@ static uint32_t leader;
 
 static void set_up(void)
 {
-	uint32_t i;
-
 	cluster_init(&cluster, 3);
-	for (i = 0; i < 3; i++)
-		cluster_start_one(&cluster, i);
-	leader = cluster_elect(&cluster);
-	for (i = 0; i < 3; i++)
-		cluster_open(&cluster, &guests[i], i, (uint8_t)(i + 1));
+	leader = cluster_gather(&cluster, guests);
 }
 
 static void tear_down(void)
 {
-	uint32_t i;
-
-	for (i = 0; i < 3; i++)
-		peer_unmap(&guests[i]);
-	cluster_release(&cluster);
+	cluster_dismiss(&cluster, guests);
 }
 
 static void put_round(uint32_t member)
