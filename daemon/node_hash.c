@@ -106,7 +106,7 @@ static struct peer *find_other(struct node *node, const struct hash_sample *own)
 {
 	uint32_t i;
 
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->said.index == own->index &&
@@ -121,7 +121,7 @@ static bool is_outvoted(struct node *node, uint64_t index)
 {
 	uint32_t i;
 
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		const struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->said.index == index &&
@@ -154,7 +154,7 @@ static void ask_all(struct node *node, const struct hash_sample *own)
 {
 	uint32_t i;
 
-	for (i = 0; i < node->options.peers_max; i++)
+	for (i = 0; i < node->peer_count; i++)
 		if (node->peers[i].id &&
 		    node->peers[i].said.index != own->index)
 			tell(node, &node->peers[i], own, true);

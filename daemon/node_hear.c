@@ -186,7 +186,7 @@ void hear_stuck(struct node *node)
 
 	if (node->drain == DRAIN_DEAF)
 		return;
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->lanes[NODE_BULK].stuck)

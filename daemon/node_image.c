@@ -335,7 +335,7 @@ void image_turn(struct node *node)
 	struct incoming *in = &node->incoming;
 	uint32_t i;
 
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (!peer->id || !peer->image_sent)

@@ -74,7 +74,7 @@ uint32_t node_members(const struct node *node,
 
 	raft_status(node->raft, &raft);
 	add_member(node, &raft.conf, node->options.member, ret_members, &count);
-	for (i = 0; i < node->options.peers_max; i++)
+	for (i = 0; i < node->peer_count; i++)
 		if (node->peers[i].id)
 			add_member(node, &raft.conf, node->peers[i].id,
 				   ret_members, &count);

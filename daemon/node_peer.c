@@ -18,7 +18,7 @@ struct peer *peer_find(struct node *node, uint64_t id)
 {
 	uint32_t i;
 
-	for (i = 0; id && i < node->options.peers_max; i++)
+	for (i = 0; id && i < node->peer_count; i++)
 		if (node->peers[i].id == id)
 			return &node->peers[i];
 	return NULL;
@@ -70,6 +70,8 @@ static void forget(struct node *node, struct peer *peer)
 	peer->forwarded = 0;
 	peer->told = 0;
 	peer->id = 0;
+	while (node->peer_count && !node->peers[node->peer_count - 1].id)
+		node->peer_count--;
 	version_note_room(node);
 }
 
@@ -95,17 +97,19 @@ static void forget_who_left(struct node *node, struct peer *peer)
 
 static struct peer *remember(struct node *node, uint64_t id)
 {
-	uint32_t i;
+	struct peer *peer = node->peers;
 
 	if (id == node->options.member)
 		return NULL;
-	for (i = 0; i < node->options.peers_max; i++)
-		if (!node->peers[i].id) {
-			node->peers[i].id = id;
-			node->peers[i].fetch = -1;
-			return &node->peers[i];
-		}
-	return NULL;
+	while (peer < node->peers + node->peer_count && peer->id)
+		peer++;
+	if (peer == node->peers + node->options.peers_max)
+		return NULL;
+	if (peer == node->peers + node->peer_count)
+		node->peer_count++;
+	peer->id = id;
+	peer->fetch = -1;
+	return peer;
 }
 
 bool peer_in_conf(const struct raft_conf_state *conf, uint64_t id)
@@ -169,7 +173,7 @@ void peer_follow_conf(struct node *node)
 			remember_all(node, &node->options.members[i].id, 1);
 		return;
 	}
-	for (i = 0; i < node->options.peers_max; i++)
+	for (i = 0; i < node->peer_count; i++)
 		if (node->peers[i].id)
 			leave(node, &node->peers[i],
 			      !peer_in_conf(&raft.conf, node->peers[i].id));
@@ -287,7 +291,7 @@ uint64_t peer_next_ns(const struct node *node)
 	uint64_t next_ns = UINT64_MAX;
 	uint32_t i;
 
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		uint64_t wait_ns = node->peers[i].lanes[NODE_BULK].wait_ns;
 
 		if (wait_ns && wait_ns < next_ns)
@@ -356,7 +360,7 @@ void peer_turn(struct node *node)
 {
 	uint32_t i;
 
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		struct peer *peer = &node->peers[i];
 
 		if (peer->id)

@@ -371,6 +371,7 @@ struct node {
 	uint32_t refusals; /* batches whose refusal is not definite yet */
 
 	struct peer *peers; /* options.peers_max */
+	uint32_t peer_count; /* slots from here on are free */
 	struct node_member told[NODE_MEMBERS_MAX]; /* while one tells of them */
 	uint64_t members_change;
 	bool telling; /* an address is on its way into the log */

@@ -41,7 +41,7 @@ void version_note_room(struct node *node)
 	uint32_t i;
 
 	node->entry_max = node_entry_max(node);
-	for (i = 0; i < node->options.peers_max; i++) {
+	for (i = 0; i < node->peer_count; i++) {
 		const struct peer *peer = &node->peers[i];
 
 		if (peer->id && peer->entry_max &&

@@ -52,7 +52,7 @@ int peers_number(const struct peers *peers, const struct link *link)
 
 struct peers_member *peers_find(struct peers *peers, uint64_t id)
 {
-	for (uint32_t i = 0; id != 0 && i < PEERS_OTHERS_MAX; i++) {
+	for (uint32_t i = 0; id != 0 && i < peers->others; i++) {
 		if (peers->members[i].id == id)
 			return &peers->members[i];
 	}
@@ -359,7 +359,7 @@ static void find_next(struct peers *peers)
 		    next_ns > link->deadline_ns)
 			next_ns = link->deadline_ns;
 	}
-	for (uint32_t i = 0; i < PEERS_LANES_MAX; i++) {
+	for (uint32_t i = 0; i < peers->others * NODE_LANES; i++) {
 		const struct peers_member *member =
 			&peers->members[i / NODE_LANES];
 		const struct peers_lane *lane = &member->lanes[i % NODE_LANES];

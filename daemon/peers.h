@@ -122,6 +122,7 @@ struct peers {
 	struct tls *tls; /* one for each link; NULL: plain TCP */
 	struct tls_keys keys;
 	struct peers_member members[PEERS_OTHERS_MAX];
+	uint32_t others; /* members from here on are none */
 	struct link links[PEERS_LINKS_MAX];
 	struct node_member list[NODE_MEMBERS_MAX]; /* while it is read */
 };

@@ -96,6 +96,8 @@ static void add(struct peers *peers, const struct node_member *from)
 		member++;
 		assert(member < peers->members + PEERS_OTHERS_MAX);
 	}
+	if (peers->others <= (uint32_t)(member - peers->members))
+		peers->others = (uint32_t)(member - peers->members) + 1;
 	memset(member, 0, sizeof(*member));
 	member->id = from->id;
 	for (uint32_t i = 0; i < NODE_LANES; i++)
@@ -120,7 +122,7 @@ void peers_follow(struct peers *peers)
 
 	assert(count <= NODE_MEMBERS_MAX);
 	peers->change = node_members_change(peers->node);
-	for (uint32_t i = 0; i < PEERS_OTHERS_MAX; i++) {
+	for (uint32_t i = 0; i < peers->others; i++) {
 		struct peers_member *member = &peers->members[i];
 		if (member->id != 0 && !is_in(member->id, list, count))
 			let_go(peers, member);
@@ -172,7 +174,7 @@ static void look_up(struct peers *peers, struct peers_member *member)
 
 static struct peers_member *of_tag(struct peers *peers, uint64_t tag)
 {
-	for (uint32_t i = 0; i < PEERS_OTHERS_MAX; i++) {
+	for (uint32_t i = 0; i < peers->others; i++) {
 		if (peers->members[i].id != 0 && peers->members[i].tag == tag)
 			return &peers->members[i];
 	}
@@ -285,7 +287,7 @@ static void dial(struct peers *peers, struct peers_member *member,
 
 void peers_dial(struct peers *peers)
 {
-	for (uint32_t i = 0; i < PEERS_LANES_MAX; i++) {
+	for (uint32_t i = 0; i < peers->others * NODE_LANES; i++) {
 		struct peers_member *member = &peers->members[i / NODE_LANES];
 		uint8_t number = i % NODE_LANES;
 		struct peers_lane *lane = &member->lanes[number];
