@@ -50,6 +50,9 @@ void apply_committed(struct node *node)
 	uint32_t budget = node->options.apply_budget;
 	uint64_t before = node->applied;
 
+	/* What an image is about to replace is in no log any more. */
+	if (node->incoming.installing)
+		return;
 	while (node->applied < node->apply_last && budget) {
 		const struct raft_entry *entry =
 			raft_entry_at(node->raft, node->applied + 1);

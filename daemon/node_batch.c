@@ -23,6 +23,15 @@ static uint32_t room_left(const struct wal_buffer *buffer)
 	return buffer->room - buffer->used;
 }
 
+/* As it grows it leaves to Raft's own entries what record_room() keeps. */
+static bool may_grow(const struct node *node, uint32_t size)
+{
+	uint32_t kept = node_leads(node) ? RECORD_KEPT : 0;
+
+	return entry_size(node->open.used + size) + kept <=
+	       room_left(place(node));
+}
+
 /* A buffer for batches that are forwarded; it is left when it is full. */
 static bool outbound_room(struct node *node, uint32_t size)
 {
@@ -149,8 +158,7 @@ uint8_t *batch_room(struct node *node, uint32_t size)
 	    (open->used + size > node->options.batch_size ||
 	     open->count == OP_ENTRY_OPS_MAX))
 		batch_seal_open(node);
-	if (open->entry &&
-	    entry_size(open->used + size) > room_left(place(node)))
+	if (open->entry && !may_grow(node, size))
 		batch_seal_open(node);
 	if (!open->entry) {
 		if (!rings_fit(node) || !place_room(node, entry_size(size)))

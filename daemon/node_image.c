@@ -315,7 +315,9 @@ int image_chunk(struct node *node, struct peer *peer,
 
 /*
  * The log has named it: Raft may know, before anything else is appended, or
- * entries that the image covers would come behind it.
+ * entries that the image covers would come behind it. From here on Raft's log
+ * begins behind the image: no bytes of the one before are needed, and what
+ * comes before the disk takes the record is part of that record.
  */
 static void install_when_named(struct node *node)
 {
@@ -325,6 +327,8 @@ static void install_when_named(struct node *node)
 		in->installing = true;
 		if (raft_install(node->raft, &in->snapshot))
 			give_up(node);
+		else
+			record_drop_all(node);
 	} else if (!wal_snapshot_active(node->wal)) {
 		give_up(node); /* the disk was too full for it */
 	}
@@ -394,7 +398,6 @@ void image_install(struct node *node, const struct raft_snapshot *snapshot)
 	node->supplied = snapshot->index;
 	node->compacted_to = snapshot->index;
 	node->applying = false;
-	record_drop_all(node);
 	doubt_skip(node);
 	memset(in, 0, offsetof(struct incoming, head));
 	peer_follow_conf(node);

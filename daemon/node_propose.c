@@ -371,6 +371,9 @@ int propose_received(struct node *node, struct peer *origin,
 		return 0;
 	}
 	if (size > node->entry_max) {
+		/* An older copy may be among those: first it is proposed. */
+		if (node->sealed_count)
+			return -EAGAIN;
 		nack(node, &sealed, CONCLAVE_ETOOLARGE);
 		return 0;
 	}

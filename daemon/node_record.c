@@ -251,6 +251,13 @@ static void merge(struct node *node, struct held *to, const struct held *from)
 	to->last_index = from->last_index;
 }
 
+/* The store looks at an entry in it, from turn to turn. */
+static bool is_looked_at(const struct node *node, const struct held *held)
+{
+	return node->applying && held->first_index <= node->applied + 1 &&
+	       node->applied + 1 <= held->last_index;
+}
+
 /*
  * Each record has a buffer of its own, however small it is, and what is not
  * committed stays: many small ones are put together. The newest may still be
@@ -264,7 +271,8 @@ static bool merge_some(struct node *node)
 		struct held *to = &node->held[at % HELD_MAX];
 		struct held *from = &node->held[(at + 1) % HELD_MAX];
 
-		if (room_left(to->buffer) < from->buffer->used)
+		if (room_left(to->buffer) < from->buffer->used ||
+		    is_looked_at(node, from))
 			continue;
 		merge(node, to, from);
 		for (k = at + 1; k + 1 < node->held_tail; k++)

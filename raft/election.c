@@ -82,7 +82,7 @@ static void tell_commit(const struct raft *raft, struct raft_message *message)
 }
 
 /* The same index and term name the same entry, here and there (§5.3). */
-static void learn_commit(struct raft *raft, const struct raft_message *message)
+void raft_learn_commit(struct raft *raft, const struct raft_message *message)
 {
 	if (raft->options.silent_votes)
 		return;
@@ -236,7 +236,7 @@ void raft_receive_vote(struct raft *raft, const struct raft_message *message)
 	struct raft_message reply = {0};
 
 	assert(pre || message->term == raft->term);
-	learn_commit(raft, message);
+	raft_learn_commit(raft, message);
 	reply.type = pre ? RAFT_MSG_PRE_VOTE_REPLY : RAFT_MSG_VOTE_REPLY;
 	reply.to = message->from;
 	/*
@@ -352,7 +352,7 @@ void raft_receive_vote_reply(struct raft *raft,
 				 ? RAFT_MSG_PRE_VOTE_REPLY
 				 : RAFT_MSG_VOTE_REPLY;
 
-	learn_commit(raft, message);
+	raft_learn_commit(raft, message);
 	if (raft->role != RAFT_CANDIDATE && raft->role != RAFT_PRE_CANDIDATE)
 		return;
 	if (message->type != wanted || !from)

@@ -197,6 +197,8 @@ void raft_tick_election(struct raft *raft);
 void raft_receive_vote(struct raft *raft, const struct raft_message *message);
 void raft_receive_vote_reply(struct raft *raft,
 			     const struct raft_message *message);
+/* A vote or a refusal, of any term, tells what is committed. */
+void raft_learn_commit(struct raft *raft, const struct raft_message *message);
 bool raft_quorum_active(struct raft *raft);
 
 /* step.c */

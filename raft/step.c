@@ -7,7 +7,7 @@
  * ignored by its term or its indexes.
  *
  * Invariant: this member's term never falls, and nothing of an older term
- * has any effect here.
+ * has any effect here, but that what was committed then still is.
  */
 #include "raft/internal.h"
 
@@ -46,11 +46,18 @@ static bool meet_newer(struct raft *raft, const struct raft_message *message)
 	return true;
 }
 
-/* An older term: at most an answer that says so. */
+/*
+ * An older term: at most an answer that says so. But who refuses in one, and
+ * was removed, may be all that knows of it: no newer term will ever come from
+ * there, and without it nobody can tell that its vote is not needed.
+ */
 static void meet_older(struct raft *raft, const struct raft_message *message)
 {
 	struct raft_message reply = {0};
 
+	if (message->type == RAFT_MSG_VOTE_REPLY ||
+	    message->type == RAFT_MSG_PRE_VOTE_REPLY)
+		raft_learn_commit(raft, message);
 	reply.to = message->from;
 	reply.term = raft->term;
 	if ((raft->options.check_quorum || raft->options.pre_vote ||

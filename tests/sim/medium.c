@@ -59,6 +59,7 @@ struct medium {
 	bool gap; /* and the next one may be much later */
 	bool damaged;
 	uint64_t claimed; /* what it had before it was damaged */
+	uint64_t highest; /* that was ever in this log */
 	struct raft_hard_state hard;
 	struct promise promises[MEDIUM_TERMS];
 	struct maybe maybe;
@@ -243,7 +244,8 @@ static void take_entry(struct medium *medium, const uint8_t *bytes,
 {
 	uint64_t index = header->index;
 	struct logged *before = logged_at(medium, index - 1);
-	sim_check(index <= medium->last + 1 || index <= medium->snapshot + 1,
+	sim_check(index <= medium->last + 1 || index <= medium->snapshot + 1 ||
+			  (medium->damaged && index <= medium->highest + 1),
 		  "machine %u writes entry %" PRIu64 " behind entry %" PRIu64,
 		  (uint32_t)(medium - media), index, medium->last);
 	struct logged next = {header->term, 0};
@@ -264,6 +266,8 @@ static void take_entry(struct medium *medium, const uint8_t *bytes,
 		SIM_SOMETIMES(TAIL_OVERWRITTEN);
 	*entry = next;
 	medium->last = index > medium->snapshot ? index : medium->snapshot;
+	if (medium->last > medium->highest)
+		medium->highest = medium->last;
 }
 
 static void take_entries(struct medium *medium,
@@ -383,6 +387,7 @@ static void replace_log(struct medium *medium, const struct meta *meta)
 	uint64_t index = meta->snapshot.index;
 	medium->void_before = meta->void_before;
 	medium->last = index;
+	medium->highest = index;
 	medium->unnamed_count = 0;
 	*logged_at(medium, index) = (struct logged){
 		meta->snapshot.term,
@@ -484,7 +489,9 @@ void medium_damaged(uint32_t machine, const struct wal_report *report)
 		medium->claimed = medium->last;
 	medium->damaged = true;
 	medium->gap = true;
-	sim_check(report->last_index <= medium->claimed,
+	/* What the damaged records had replaced is there again. */
+	sim_check(report->last_index <= medium->claimed ||
+			  report->last_index <= medium->highest,
 		  "machine %u recovers entries to %" PRIu64
 		  ", and only %" PRIu64 " were ever written",
 		  machine, report->last_index, medium->claimed);

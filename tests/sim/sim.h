@@ -180,6 +180,7 @@ enum sim_fault {
 	X(IMAGE_SENT)         \
 	X(IMAGE_RESUMED)      \
 	X(IMAGE_INSTALLED)    \
+	X(ENTRY_MOVED)        \
 	X(LOG_REPAIRED)       \
 	X(PARTIAL_SEND)       \
 	X(LANE_STUCK)         \

@@ -119,7 +119,13 @@ static void draw_cluster(struct sim_swarm *swarm)
 	swarm->tick_ns = ticks_us[sim_below(SIM_SWARM, 4)] * 1000ull;
 	swarm->election_ticks = between(5, 12);
 	swarm->clients = between(1, SIM_CLIENTS_MAX);
-	swarm->buffers = between(24, WAL_BUFFERS_MAX);
+	/* With few, small records must share them. */
+	swarm->buffers = sim_below(SIM_SWARM, 2) == 0
+				 ? between(12, 28)
+				 : between(24, WAL_BUFFERS_MAX);
+	/* Slow to apply: more comes than there are buffers. */
+	if (sim_below(SIM_SWARM, 4) == 0)
+		swarm->apply_budget = 1;
 	swarm->operator_share =
 		sim_below(SIM_SWARM, 2) == 0 ? between(20, 300) : 0;
 	draw_network(swarm);

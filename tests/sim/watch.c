@@ -16,6 +16,7 @@
 
 enum watch_limits {
 	WATCH_TERMS = 4096, /* the last ones; a power of two */
+	BYTES_LOOKED_AT = 8, /* entries that are applied next */
 };
 
 /* What was seen of a member in this life; before, see medium.h. */
@@ -29,6 +30,9 @@ struct seen {
 	uint64_t batch_next;
 	uint64_t read_round;
 	const struct store *store;
+	const void *due; /* bytes of the entry to be applied next */
+	uint64_t due_term;
+	bool applying; /* the store looks at them */
 	uint8_t role;
 };
 
@@ -123,6 +127,44 @@ static void check_append_only(uint32_t machine, const struct raft *raft,
 		  "machine %u leads and cuts its log from %" PRIu64
 		  " to %" PRIu64,
 		  machine, before->last, status->last_index);
+}
+
+/* ---- bytes ---- */
+
+/* What lies where entries are said to lie is those entries. */
+static void check_bytes(uint32_t machine, const struct node *node,
+			const struct raft_status *status)
+{
+	uint64_t index = node->applied + 1;
+	if (index < status->first_index)
+		index = status->first_index;
+	for (uint32_t i = 0; i < BYTES_LOOKED_AT; i++, index++) {
+		const struct raft_entry *entry =
+			raft_entry_at(node->raft, index);
+		if (entry == NULL || entry->data == NULL)
+			return;
+		struct entry_header header;
+		memcpy(&header, entry->data, sizeof(header));
+		sim_check(header.index == index && header.term == entry->term,
+			  "machine %u has entry %" PRIu64 " of term %" PRIu64
+			  " where %" PRIu64 " of term %" PRIu64 " should be",
+			  machine, header.index, header.term, index,
+			  entry->term);
+	}
+}
+
+/* The store takes an entry in slices: until then it lies still. */
+static void check_due(uint32_t machine, const struct node *node,
+		      const struct raft_entry *due)
+{
+	const struct seen *before = &seen[machine];
+	if (due == NULL || before->due == NULL || before->due == due->data ||
+	    before->applied != node->applied || before->due_term != due->term)
+		return;
+	SIM_SOMETIMES(ENTRY_MOVED);
+	sim_check(!before->applying || !node->applying,
+		  "machine %u moves entry %" PRIu64 " while it is applied",
+		  machine, due->index);
 }
 
 /* ---- what is reached ---- */
@@ -246,6 +288,10 @@ void watch_look(uint32_t machine, const struct node *node)
 		ghost_compare(node->store);
 		compared = node->applied;
 	}
+	check_bytes(machine, node, &status);
+	const struct raft_entry *due =
+		raft_entry_at(node->raft, node->applied + 1);
+	check_due(machine, node, due);
 	const struct raft_entry *last =
 		raft_entry_at(node->raft, status.last_index);
 	seen[machine] = (struct seen){
@@ -258,6 +304,9 @@ void watch_look(uint32_t machine, const struct node *node)
 		.batch_next = node->batch_next,
 		.read_round = node->read_round_open,
 		.store = node->store,
+		.due = due != NULL ? due->data : NULL,
+		.due_term = due != NULL ? due->term : 0,
+		.applying = node->applying,
 		.role = status.role,
 	};
 }

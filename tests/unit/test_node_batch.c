@@ -268,6 +268,42 @@ START_TEST(a_full_buffer_leaves_the_rings_undrained)
 }
 END_TEST
 
+/* Bytes of the record buffer that are neither sealed nor taken. */
+static uint32_t bytes_left(void)
+{
+	const struct node *node = rig.node;
+	uint32_t used = node->buffer->used;
+
+	if (node->open.entry)
+		used += entry_size(node->open.used);
+	return node->buffer->room - used;
+}
+
+/* Else there would be none for an entry that Raft makes itself. */
+START_TEST(a_full_buffer_has_room_for_the_entries_of_raft)
+{
+	uint32_t i;
+
+	rig_stall(&rig);
+	peer_put(&alice, 249, "b", "keeps the disk busy");
+	rig_turns(&rig, 1);
+	for (i = 0; i < 4; i++) {
+		peer_put_size(&alice, i, "k", 60000);
+		peer_put_size(&bob, i, "k", 60000);
+	}
+	rig_turns(&rig, 50);
+	for (i = 10; i < 240; i++) {
+		peer_put_size(&alice, i, "k", 100);
+		peer_put_size(&bob, i, "k", 100);
+	}
+	rig_turns(&rig, 50);
+	ck_assert_uint_lt(taken(&alice) + taken(&bob), 2 * 240);
+	ck_assert_uint_ge(bytes_left(), RECORD_KEPT);
+	rig_unstall(&rig);
+	rig_settle(&rig);
+}
+END_TEST
+
 START_TEST(the_limit_of_uncommitted_bytes_is_back_pressure)
 {
 	uint32_t i;
@@ -458,6 +494,7 @@ static void add_tests(TCase *tests)
 		       a_large_request_closes_the_batch_and_travels_alone);
 	tcase_add_test(tests, the_largest_requests_follow_each_other);
 	tcase_add_test(tests, a_full_buffer_leaves_the_rings_undrained);
+	tcase_add_test(tests, a_full_buffer_has_room_for_the_entries_of_raft);
 	tcase_add_test(tests, the_limit_of_uncommitted_bytes_is_back_pressure);
 	tcase_add_test(
 		tests,

@@ -147,6 +147,44 @@ START_TEST(what_an_image_brought_is_not_refused)
 }
 END_TEST
 
+/* Until `count` entries that were forwarded wait in the leader's record. */
+static void await_sealed(uint32_t count)
+{
+	uint32_t turns;
+
+	for (turns = 0; turns < 1000 && node_of(leader)->sealed_count < count;
+	     turns++)
+		(void)cluster_turn(&cluster, RIG_STEP_NS);
+	ck_assert_uint_ge(node_of(leader)->sealed_count, count);
+}
+
+/*
+ * The first copy waits for the leader's disk when the second comes; only
+ * between the two somebody was there who has no room for it.
+ */
+START_TEST(a_copy_that_is_too_large_now_is_not_refused_before_an_older_one)
+{
+	uint32_t asks = other(1), slot, turns;
+	struct node *node = node_of(leader);
+
+	rig_stall_kinds(&cluster.rigs[leader], 1u << DISK_WRITE_DURABLE);
+	peer_put(&guests[leader], asked[leader]++ % CROWD_SLOTS, "k", "v");
+	cluster_turns(&cluster, 2);
+	slot = asked[asks]++ % CROWD_SLOTS;
+	peer_put(&guests[asks], slot, "large", "value");
+	await_sealed(1);
+	node->entry_max = ENTRY_HEADER_SIZE;
+	relink(asks, leader);
+	node->entry_max = ENTRY_HEADER_SIZE;
+	for (turns = 0; turns < 20; turns++)
+		(void)cluster_turn(&cluster, RIG_STEP_NS);
+	node->entry_max = node_entry_max(node);
+	rig_unstall(&cluster.rigs[leader]);
+	ck_assert_int_eq(change_status(asks, slot), 0);
+	expect_value(asks, "large", "value");
+}
+END_TEST
+
 /* The first copy finds too many sessions, the second one less. */
 START_TEST(what_one_copy_is_refused_for_and_another_not_is_applied)
 {
@@ -222,6 +260,9 @@ int main(void)
 	tcase_add_test(t,
 		       a_change_that_was_lost_on_its_way_is_refused_in_the_end);
 	tcase_add_test(t, a_refusal_waits_for_what_may_still_be_committed);
+	tcase_add_test(
+		t,
+		a_copy_that_is_too_large_now_is_not_refused_before_an_older_one);
 	tcase_add_test(t, what_an_image_brought_is_not_refused);
 	tcase_add_test(t,
 		       what_one_copy_is_refused_for_and_another_not_is_applied);

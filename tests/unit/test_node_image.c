@@ -167,6 +167,66 @@ START_TEST(serves_a_member_that_lags)
 }
 END_TEST
 
+/* The leader believes that the image arrived, and sends what is behind it. */
+static void send_on(uint32_t late)
+{
+	struct node *node = cluster.rigs[leader].node;
+	struct raft_message answer = {
+		.type = RAFT_MSG_HEARTBEAT_REPLY,
+		.from = late + 1,
+		.to = leader + 1,
+		.term = node->term,
+	};
+
+	raft_report_snapshot(node->raft, late + 1, true);
+	ck_assert_int_eq(raft_receive(node->raft, &answer), 0);
+	rig_turns(&cluster.rigs[leader], 1);
+	cluster_send(&cluster, leader, late, NODE_BULK);
+	cluster_deliver(&cluster, leader, late, NODE_BULK);
+}
+
+static void put_soon(const char *key, const char *value)
+{
+	peer_put(&guests[leader], asked[leader]++ % CROWD_SLOTS, key, value);
+}
+
+/*
+ * Raft knows of the image, and the disk takes no record yet: what the leader
+ * sends meanwhile is written with the image's record, and is applied later.
+ */
+START_TEST(keeps_what_comes_before_the_record_that_installs_it)
+{
+	uint32_t late = 3 - leader - other, turns;
+	struct raft_status raft;
+	struct node *node;
+
+	crowd_kill(late);
+	put_many(leader, 20, 3000);
+	(void)ask(leader, applied(leader));
+	await_image(leader, applied(leader));
+	crowd_start(late);
+	cluster_isolate(&cluster, other, true);
+	put_soon("first", "one");
+	node = cluster.rigs[late].node;
+	for (turns = 0; !named(late) && turns < TURNS_MAX; turns++)
+		cluster_turns(&cluster, 1);
+	image_turn(node);
+	ck_assert(node->incoming.installing);
+	send_on(late);
+	raft_status(node->raft, &raft);
+	ck_assert_uint_gt(raft.last_index, named(late));
+	for (turns = 0; turns < 5; turns++) {
+		rig_turns(&cluster.rigs[late], 2);
+		put_soon("more", "two");
+		send_on(late);
+	}
+	ck_assert_uint_eq(applied(late), named(late));
+	cluster_isolate(&cluster, other, false);
+	await_same();
+	expect_value(late, "first", "one");
+}
+END_TEST
+
 START_TEST(stands_a_crash_in_any_turn)
 {
 	uint32_t turns;
@@ -210,6 +270,8 @@ int main(void)
 	tcase_add_test(tests, is_nothing_that_can_be_asked_for_without_end);
 	tcase_add_test(tests, says_how_much_room_its_place_takes);
 	tcase_add_test(tests, serves_a_member_that_lags);
+	tcase_add_test(tests,
+		       keeps_what_comes_before_the_record_that_installs_it);
 	tcase_add_test(tests, stands_a_crash_in_any_turn);
 	tcase_add_test(tests, is_not_begun_by_a_member_that_stops);
 	suite_add_tcase(suite, tests);

@@ -93,6 +93,26 @@ START_TEST(who_is_asked_learns_what_is_committed)
 }
 END_TEST
 
+/* Who was removed does not come to a newer term any more. */
+START_TEST(a_refusal_of_an_older_term_tells_what_is_committed)
+{
+	core_load(&one, (const uint64_t[]){1, 1, 2, 0});
+	one.hard.term = 4;
+	core_start(&one);
+	core_give(&one,
+		  (struct raft_message){.type = _i ? RAFT_MSG_VOTE_REPLY
+						   : RAFT_MSG_PRE_VOTE_REPLY,
+					.from = 3,
+					.term = 2,
+					.reject = true,
+					.commit = 2,
+					.commit_term = 1});
+	core_settle(&one);
+	ck_assert_uint_eq(status()->commit, 2);
+	ck_assert_uint_eq(status()->term, 4);
+}
+END_TEST
+
 START_TEST(a_leader_commits_only_what_it_counts)
 {
 	core_load(&one, (const uint64_t[]){1, 1, 2, 0});
@@ -245,6 +265,8 @@ static void add_tests(TCase *all)
 {
 	tcase_add_test(all, a_campaign_tells_what_is_committed);
 	tcase_add_test(all, who_is_asked_learns_what_is_committed);
+	tcase_add_loop_test(
+		all, a_refusal_of_an_older_term_tells_what_is_committed, 0, 2);
 	tcase_add_test(all, a_leader_commits_only_what_it_counts);
 	tcase_add_test(all, the_first_answer_of_a_voter_counts);
 	tcase_add_test(all, who_lost_does_not_win_by_votes_that_come_late);
