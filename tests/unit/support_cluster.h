@@ -163,6 +163,16 @@ static inline void cluster_isolate(struct cluster *cluster, uint32_t a,
 			cluster_cut(cluster, a, b, cut);
 }
 
+/* It is heard of, and its entries go nowhere. */
+static inline void cluster_clog(struct cluster *cluster, uint32_t i,
+				bool clogged)
+{
+	uint32_t k;
+
+	for (k = 0; k < cluster->count; k++)
+		cluster->clogged[i][k] = clogged;
+}
+
 /*
  * `founders` of them are the cluster; who comes behind joins it later, and
  * knows only them.

@@ -415,6 +415,19 @@ START_TEST(a_change_after_which_no_majority_answers_is_refused)
 }
 END_TEST
 
+/* Who was heard of a moment ago and hung up since does not count. */
+START_TEST(who_died_just_now_is_no_part_of_a_majority)
+{
+	uint32_t dead = other(1), kept = other(2);
+
+	put(leader, "k", "v");
+	crowd_kill(dead);
+	ck_assert_int_eq(drop(leader, kept + 1), CONCLAVE_EMEMBERSHIP);
+	expect_voters(leader, (const uint64_t[]){1, 2, 3}, 3);
+	put(leader, "k", "w");
+}
+END_TEST
+
 START_TEST(the_last_voter_is_not_removed)
 {
 	crowd_end();
@@ -459,6 +472,7 @@ int main(void)
 	tcase_add_test(tests, what_is_malformed_is_a_bad_request);
 	tcase_add_test(tests,
 		       a_change_after_which_no_majority_answers_is_refused);
+	tcase_add_test(tests, who_died_just_now_is_no_part_of_a_majority);
 	tcase_add_test(tests, the_last_voter_is_not_removed);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);
