@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <ftw.h>
+#include <liburing.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -103,6 +104,19 @@ int support_run(const char *const *arguments,
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return 127;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool support_has_uring(void)
+{
+	struct io_uring ring;
+	int result = io_uring_queue_init(2, &ring, 0);
+
+	if (result < 0)
+		printf("skip: io_uring is refused here: %s\n",
+		       strerror(-result));
+	else
+		io_uring_queue_exit(&ring);
+	return result == 0;
 }
 
 struct cv_hello support_hello(void)
