@@ -150,6 +150,27 @@ START_TEST(a_learner_is_promoted_only_when_it_has_caught_up)
 }
 END_TEST
 
+/* It had everything once, and lags again. */
+START_TEST(a_learner_that_lags_is_not_promoted)
+{
+	uint64_t applied;
+
+	ck_assert_int_eq(add(leader, 4), 0);
+	crowd_start(3);
+	await_same();
+	applied = store_applied(cluster.rigs[3].node->store);
+	cluster.clogged[leader][3] = true;
+	put_many(leader, (uint32_t)applied, 10);
+	ck_assert_int_eq(promote(leader, 4), CONCLAVE_EMEMBERSHIP);
+	ck_assert_int_eq(replace(leader, other(1) + 1, 4),
+			 CONCLAVE_EMEMBERSHIP);
+	expect_voters(leader, (const uint64_t[]){1, 2, 3}, 3);
+	cluster.clogged[leader][3] = false;
+	await_same();
+	ck_assert_int_eq(promote(leader, 4), 0);
+}
+END_TEST
+
 START_TEST(one_member_grows_to_three_and_shrinks_again)
 {
 	crowd_end();
@@ -456,6 +477,7 @@ int main(void)
 		who_is_added_when_the_log_is_compacted_gets_the_image_there_is);
 	tcase_add_test(tests, several_join_at_once);
 	tcase_add_test(tests, a_learner_is_promoted_only_when_it_has_caught_up);
+	tcase_add_test(tests, a_learner_that_lags_is_not_promoted);
 	tcase_add_test(tests, one_member_grows_to_three_and_shrinks_again);
 	tcase_add_test(tests, who_is_removed_knows_it_and_the_others_go_on);
 	tcase_add_test(tests, a_leader_removes_itself_and_others_lead);

@@ -122,17 +122,14 @@ START_TEST(a_heartbeat_waits_for_no_bulk)
 	uint64_t term = cluster.rigs[leader].status.term;
 	uint32_t i;
 
-	for (i = 0; i < 3; i++)
-		if (i != leader)
-			jam(leader, i, true);
+	cluster_clog(&cluster, leader, true);
 	peer_put_size(&guests[leader], asked[leader]++, "k", BIG);
 	cluster_pass(&cluster, 20 * ELECTION_TICKS * RIG_TICK_NS);
 	for (i = 0; i < 3; i++) {
 		ck_assert_uint_eq(cluster.rigs[i].status.leader, leader + 1);
 		ck_assert_uint_eq(cluster.rigs[i].status.term, term);
 	}
-	for (i = 0; i < 3; i++)
-		jam(leader, i, false);
+	cluster_clog(&cluster, leader, false);
 	await_same();
 }
 END_TEST

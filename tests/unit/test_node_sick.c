@@ -61,6 +61,28 @@ START_TEST(a_follower_whose_disk_stalls_does_not_stand_for_election)
 }
 END_TEST
 
+/* Nothing commits, and nobody takes the leader for dead. */
+START_TEST(heartbeats_are_answered_while_disks_stall)
+{
+	uint64_t term = cluster.rigs[leader].status.term;
+	uint32_t slot = asked[leader]++, i;
+
+	rig_stall(&cluster.rigs[other(1)]);
+	rig_stall(&cluster.rigs[other(2)]);
+	peer_put(&guests[leader], slot, "k", "v");
+	cluster_pass(&cluster, 10 * ELECTION_TICKS * RIG_TICK_NS);
+	ck_assert(!is_posted(&guests[leader], slot));
+	for (i = 0; i < 3; i++) {
+		ck_assert_uint_eq(cluster.rigs[i].status.leader, leader + 1);
+		ck_assert_uint_eq(cluster.rigs[i].status.term, term);
+	}
+	rig_unstall(&cluster.rigs[other(1)]);
+	ck_assert_int_eq(change_status(leader, slot), 0);
+	rig_unstall(&cluster.rigs[other(2)]);
+	await_same();
+}
+END_TEST
+
 START_TEST(who_has_recovered_may_lead_again)
 {
 	uint32_t sick = leader;
@@ -117,6 +139,7 @@ int main(void)
 	tcase_add_test(
 		tests,
 		a_follower_whose_disk_stalls_does_not_stand_for_election);
+	tcase_add_test(tests, heartbeats_are_answered_while_disks_stall);
 	tcase_add_test(tests, who_has_recovered_may_lead_again);
 	tcase_add_test(tests,
 		       a_leader_waits_for_its_disk_as_long_as_it_was_told);
