@@ -1,6 +1,8 @@
 /* See tests/integration/support.h. */
 #include "tests/integration/support.h"
 
+#include "tests/support/daemon.h"
+
 #include <check.h>
 #include <errno.h>
 #include <ftw.h>
@@ -12,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,6 +25,7 @@ enum {
 };
 
 static char folder[160];
+static char sockets[] = "/tmp/conclave-XXXXXX"; /* their paths are short */
 
 const char *support_conclaved(void)
 {
@@ -50,10 +54,13 @@ static void make_folder(void)
 
 	(void)snprintf(folder, sizeof(folder), "%.128s/conclave-test-XXXXXX",
 		       above ? above : "/tmp");
-	if (!mkdtemp(folder)) {
+	/* Other users are tried, too; each folder in it has its own mode. */
+	if (!mkdtemp(folder) || !mkdtemp(sockets) ||
+	    chmod(sockets, 0755) != 0) {
 		perror(folder);
 		exit(1);
 	}
+	daemon_process_run_below(sockets);
 }
 
 /* Reads to the end, keeping what fits. */
@@ -185,6 +192,8 @@ int support_main(struct Suite *suite)
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	/* A test that fails ends where it stands, and leaves its own. */
 	(void)nftw(folder, remove_one, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
+	(void)nftw(sockets, remove_one, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
 	return failed > 0;
 }
