@@ -66,6 +66,7 @@ struct config {
 	char peer_listen[NODE_ADDRESS_MAX]; /* "": listens to nobody */
 	uint64_t heartbeat_ms;
 	uint64_t election_ms;
+	uint64_t disk_patience; /* percent of election_ms */
 	char peer_cert[CONFIG_PATH_MAX]; /* "": plain TCP */
 	char peer_key[CONFIG_PATH_MAX];
 	char peer_ca[CONFIG_PATH_MAX];

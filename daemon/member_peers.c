@@ -25,6 +25,8 @@ void member_peer_options(const struct member *member,
 	options->heartbeat_ticks = HEARTBEAT_TICKS;
 	options->election_ticks =
 		(uint32_t)(config->election_ms / config->heartbeat_ms);
+	options->disk_patience_ns =
+		config->election_ms * NS_PER_MS * config->disk_patience / 100;
 	options->members = config->peers;
 	options->member_count = config->peer_count;
 	if (config_has_peers(config)) {

@@ -280,7 +280,10 @@ static bool change_conf(struct raft_conf_state *conf,
 
 /* ---- the leader's judgement ---- */
 
-/* Raft's own note of who answers begins anew with each election timeout. */
+/*
+ * Connected, and heard of. Raft's own note of who answers begins anew with
+ * each election timeout.
+ */
 static bool is_active(struct node *node, uint64_t id)
 {
 	uint64_t patience =
@@ -289,7 +292,7 @@ static bool is_active(struct node *node, uint64_t id)
 
 	if (id == node->options.member)
 		return true;
-	return peer && peer->heard_ns &&
+	return peer && peer->lanes[NODE_CONTROL].up && peer->heard_ns &&
 	       node->now_ns - peer->heard_ns < patience;
 }
 

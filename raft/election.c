@@ -25,6 +25,7 @@ static void reset(struct raft *raft, uint64_t term)
 	raft->election_elapsed = 0;
 	raft->heartbeat_elapsed = 0;
 	raft->transferee = 0;
+	raft->offered = 0;
 	raft->pending_conf = 0;
 	raft->uncommitted_size = 0;
 	raft->term_start = 0;

@@ -103,6 +103,7 @@ struct raft {
 
 	/* A leader's. */
 	uint64_t transferee;
+	uint64_t offered; /* to whom leadership was to be handed over last */
 	uint64_t pending_conf; /* no second change before this is applied */
 	uint64_t uncommitted_size;
 	uint64_t term_start; /* index of this term's first entry */

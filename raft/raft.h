@@ -334,7 +334,8 @@ void raft_found(struct raft *raft);
 
 /*
  * Hands leadership over to the voter that has most of the log, of those that
- * answered lately. RAFT_EUNKNOWN_PEER: there is none, or this member does not
+ * answered lately; to another one than before, if that did not take it in this
+ * term. RAFT_EUNKNOWN_PEER: there is none, or this member does not
  * lead; RAFT_EDROPPED_TRANSFER: it is under way already.
  */
 int raft_hand_over(struct raft *raft) __attribute__((warn_unused_result));

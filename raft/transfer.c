@@ -84,6 +84,18 @@ int raft_transfer(struct raft *raft, uint64_t to)
 	return 0;
 }
 
+/*
+ * The one that did not take it comes last: what is wrong with it, a disk or
+ * a log, need not be known here.
+ */
+static bool fits_better(const struct raft *raft, const struct raft_progress *p,
+			const struct raft_progress *best)
+{
+	if ((p->id == raft->offered) != (best->id == raft->offered))
+		return best->id == raft->offered;
+	return p->match > best->match;
+}
+
 int raft_hand_over(struct raft *raft)
 {
 	const struct raft_progress *best = NULL;
@@ -101,11 +113,12 @@ int raft_hand_over(struct raft *raft)
 		    !raft_conf_has(raft->conf.voters, raft->conf.voter_count,
 				   p->id))
 			continue;
-		if (!best || p->match > best->match)
+		if (!best || fits_better(raft, p, best))
 			best = p;
 	}
 	if (!best)
 		return RAFT_EUNKNOWN_PEER;
+	raft->offered = best->id;
 	lead_transfer(raft, best->id);
 	return 0;
 }

@@ -1,9 +1,12 @@
 /* See tests/integration/support.h. */
 #include "tests/integration/support.h"
 
+#include "tests/support/daemon.h"
+
 #include <check.h>
 #include <errno.h>
 #include <ftw.h>
+#include <liburing.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +14,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +25,7 @@ enum {
 };
 
 static char folder[160];
+static char sockets[] = "/tmp/conclave-XXXXXX"; /* their paths are short */
 
 const char *support_conclaved(void)
 {
@@ -49,10 +54,13 @@ static void make_folder(void)
 
 	(void)snprintf(folder, sizeof(folder), "%.128s/conclave-test-XXXXXX",
 		       above ? above : "/tmp");
-	if (!mkdtemp(folder)) {
+	/* Other users are tried, too; each folder in it has its own mode. */
+	if (!mkdtemp(folder) || !mkdtemp(sockets) ||
+	    chmod(sockets, 0755) != 0) {
 		perror(folder);
 		exit(1);
 	}
+	daemon_process_run_below(sockets);
 }
 
 /* Reads to the end, keeping what fits. */
@@ -103,6 +111,19 @@ int support_run(const char *const *arguments,
 	if (child < 0 || waitpid(child, &status, 0) != child)
 		return 127;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+bool support_has_uring(void)
+{
+	struct io_uring ring;
+	int result = io_uring_queue_init(2, &ring, 0);
+
+	if (result < 0)
+		printf("skip: io_uring is refused here: %s\n",
+		       strerror(-result));
+	else
+		io_uring_queue_exit(&ring);
+	return result == 0;
 }
 
 struct cv_hello support_hello(void)
@@ -171,6 +192,8 @@ int support_main(struct Suite *suite)
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	/* A test that fails ends where it stands, and leaves its own. */
 	(void)nftw(folder, remove_one, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
+	(void)nftw(sockets, remove_one, TREE_DEPTH, FTW_DEPTH | FTW_PHYS);
 	return failed > 0;
 }

@@ -36,6 +36,9 @@ const char *support_folder(void);
 int support_run(const char *const *arguments,
 		char ret_output[SUPPORT_OUTPUT_MAX]);
 
+/* Whether this host has io_uring; if not, that the test is skipped is said. */
+bool support_has_uring(void);
+
 /* A hello that a daemon welcomes. */
 struct cv_hello support_hello(void);
 

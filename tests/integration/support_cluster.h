@@ -21,8 +21,8 @@ struct daemon_cluster *cluster_daemons(void);
 /* Their handles, opened by cluster_open(). */
 struct conclave *cluster_client(uint32_t i);
 
-/* Shows nothing, but removes daemons and folders when the test's process ends,
- * passed or not. */
+/* Removes daemons and folders when the test's process ends; if the test fails,
+ * support_main() does. */
 void cluster_be_tidy(void);
 
 /* Starts all and opens a client of each. */

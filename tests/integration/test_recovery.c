@@ -227,7 +227,8 @@ static void be_tidy(void)
 
 START_TEST(what_was_acknowledged_survives_kill_on_io_uring)
 {
-	go_through("--engine=auto", replace_daemon);
+	if (support_has_uring())
+		go_through("--engine=io_uring", replace_daemon);
 }
 END_TEST
 
@@ -239,7 +240,8 @@ END_TEST
 
 START_TEST(a_clean_stop_loses_nothing_on_io_uring)
 {
-	go_through("--engine=auto", stop_daemon_and_go_on);
+	if (support_has_uring())
+		go_through("--engine=io_uring", stop_daemon_and_go_on);
 }
 END_TEST
 

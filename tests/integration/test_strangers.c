@@ -2,7 +2,7 @@
  * Members that are not what they are taken for: each is refused with a
  * message that says what to do, and the others go on.
  */
-#include "tests/integration/support_cluster.h"
+#include "tests/integration/support_peer.h"
 
 #include <arpa/inet.h>
 #include <check.h>
@@ -218,6 +218,125 @@ START_TEST(an_address_of_another_member_is_refused)
 }
 END_TEST
 
+/* ---- frames ---- */
+
+/* In the place of member 3: who greeted it, and as whom it is greeted. */
+static struct wire_greeting meet(void)
+{
+	int door = peer_door(3);
+	int theirs = accept(door, NULL, NULL);
+	struct wire_greeting greeting;
+
+	ck_assert_int_ge(theirs, 0);
+	greeting = peer_hear_greeting(theirs);
+	(void)close(theirs);
+	(void)close(door);
+	return greeting;
+}
+
+/* An open control lane from member 3 to whom it met. */
+static int come_in(const struct wire_greeting *met)
+{
+	uint64_t deadline_ms = cluster_now_ms() + PATIENCE_MS;
+	struct wire_greeting own = *met;
+	int fd, status;
+
+	own.from = met->to;
+	own.to = met->from;
+	own.lane = 0;
+	own.status = WIRE_OK;
+	wire_greeting_seal(&own);
+	for (;;) {
+		fd = peer_dial(met->from);
+		ck_assert_int_eq(send(fd, &own, sizeof(own), 0), sizeof(own));
+		status = peer_hear_greeting(fd).status;
+		if (status == WIRE_OK)
+			return fd;
+		/* The connection before this one is not quite gone. */
+		ck_assert_int_eq(status, WIRE_ETWICE);
+		(void)close(fd);
+		cluster_rest(deadline_ms);
+	}
+}
+
+/* One that harms nobody and has been overtaken by all others. */
+static struct wire_frame old_news(uint64_t sequence)
+{
+	struct wire_frame frame = {
+		.type = RAFT_MSG_VOTE_REPLY,
+		.flags = WIRE_REJECT,
+		.sequence = sequence,
+		.term = 1,
+	};
+
+	wire_seal(&frame);
+	return frame;
+}
+
+/* The other side hangs up; what it said before does not matter. */
+static void expect_end(int fd)
+{
+	char bytes[4096];
+
+	while (recv(fd, bytes, sizeof(bytes), 0) > 0)
+		continue;
+	(void)close(fd);
+	go_on();
+}
+
+static void say(int fd, const void *bytes, size_t size)
+{
+	ck_assert_int_eq(send(fd, bytes, size, MSG_NOSIGNAL), (int)size);
+}
+
+START_TEST(frames_that_cannot_be_end_their_connection_and_harm_nobody)
+{
+	uint8_t garbage[4 * WIRE_HEADER_SIZE];
+	struct wire_greeting met;
+	struct wire_frame frame;
+	int fd;
+
+	start_two();
+	met = meet();
+	/* Truncated: it hangs up in the middle, and that is all. */
+	fd = come_in(&met);
+	frame = old_news(1);
+	say(fd, &frame, sizeof(frame));
+	say(fd, &frame, sizeof(frame) / 2);
+	ck_assert_int_eq(shutdown(fd, SHUT_WR), 0);
+	expect_end(fd);
+	/* Garbage. */
+	fd = come_in(&met);
+	memset(garbage, 0xa5, sizeof(garbage));
+	say(fd, garbage, sizeof(garbage));
+	expect_end(fd);
+	cluster_await_said(cluster_daemons()->members[met.from - 1].log,
+			   "peer sent what cannot be; connection ended");
+	/* Replayed: the same one again. */
+	fd = come_in(&met);
+	frame = old_news(1);
+	say(fd, &frame, sizeof(frame));
+	say(fd, &frame, sizeof(frame));
+	expect_end(fd);
+	/* Oversized, with a header that is sound otherwise. */
+	fd = come_in(&met);
+	frame = old_news(1);
+	frame.body_size = WIRE_BODY_MAX;
+	wire_seal(&frame);
+	say(fd, &frame, sizeof(frame));
+	expect_end(fd);
+	/* And one that is right is heard as ever. */
+	fd = come_in(&met);
+	frame = old_news(1);
+	say(fd, &frame, sizeof(frame));
+	frame = old_news(2);
+	say(fd, &frame, sizeof(frame));
+	go_on();
+	ck_assert_int_eq(send(fd, "", 0, MSG_NOSIGNAL), 0);
+	(void)close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("strangers");
@@ -232,6 +351,9 @@ int main(void)
 		       an_address_where_somebody_else_answers_harms_nobody);
 	tcase_add_test(tests, an_address_where_nobody_answers_harms_nobody);
 	tcase_add_test(tests, an_address_of_another_member_is_refused);
+	tcase_add_test(
+		tests,
+		frames_that_cannot_be_end_their_connection_and_harm_nobody);
 	suite_add_tcase(suite, tests);
 	return support_main(suite);
 }

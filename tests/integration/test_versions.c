@@ -2,12 +2,9 @@
  * What three real daemons have agreed on: their cluster's version, settings
  * that rest on it, and who is a member no more. Who does not know is told.
  */
-#include "tests/integration/support_cluster.h"
+#include "tests/integration/support_peer.h"
 
-#include <arpa/inet.h>
 #include <check.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/wire.h"
 #include "shm/conclave.h"
 
 enum {
@@ -23,7 +19,6 @@ enum {
 	FIRST_TWO = 3,
 	READS = 100,
 	EXIT_REMOVED = 6,
-	BACKLOG = 16,
 	VERSION = 2, /* of the cluster, that this release can apply */
 };
 
@@ -114,37 +109,6 @@ START_TEST(a_leader_reads_under_its_lease_where_that_is_allowed)
 }
 END_TEST
 
-/* Where member 3 was; the kernel lets go of its socket a little later. */
-static int open_door(void)
-{
-	uint64_t deadline = cluster_now_ms() + PATIENCE_MS;
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(cluster_daemons()->ports[2]),
-	};
-	int one = 1;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_eq(
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
-	while (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		cluster_rest(deadline);
-	ck_assert_int_eq(listen(fd, BACKLOG), 0);
-	return fd;
-}
-
-static struct wire_greeting hear_greeting(int fd)
-{
-	uint8_t bytes[WIRE_GREETING_SIZE];
-	struct wire_greeting greeting;
-
-	ck_assert_int_eq(recv(fd, bytes, sizeof(bytes), MSG_WAITALL),
-			 sizeof(bytes));
-	ck_assert_int_eq(wire_greeting_check(bytes, &greeting), 0);
-	return greeting;
-}
-
 /* A daemon of an older release in the place of member 3. */
 static struct wire_greeting greeting_of_old(const struct wire_greeting *heard)
 {
@@ -159,20 +123,6 @@ static struct wire_greeting greeting_of_old(const struct wire_greeting *heard)
 	return greeting;
 }
 
-static int dial(uint64_t member)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-		.sin_port = htons(cluster_daemons()->ports[member - 1]),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_eq(
-		connect(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
 START_TEST(a_member_of_an_older_release_is_refused)
 {
 	struct daemon_cluster *daemons = cluster_daemons();
@@ -185,10 +135,10 @@ START_TEST(a_member_of_an_older_release_is_refused)
 	await_version(0);
 	await_version(1);
 	cluster_kill(2);
-	door = open_door();
+	door = peer_door(3);
 	theirs = accept(door, NULL, NULL);
 	ck_assert_int_ge(theirs, 0);
-	heard = hear_greeting(theirs);
+	heard = peer_hear_greeting(theirs);
 	ck_assert_uint_eq(heard.version, VERSION);
 	ck_assert_uint_eq(heard.in_force, VERSION);
 	ck_assert_uint_gt(heard.entry_max, 2000000);
@@ -197,9 +147,9 @@ START_TEST(a_member_of_an_older_release_is_refused)
 	old = greeting_of_old(&heard);
 	ck_assert_int_eq(send(theirs, &old, sizeof(old), 0), sizeof(old));
 	cluster_await_said(log, "the release of who answers is older");
-	ours = dial(heard.from);
+	ours = peer_dial(heard.from);
 	ck_assert_int_eq(send(ours, &old, sizeof(old), 0), sizeof(old));
-	answer = hear_greeting(ours);
+	answer = peer_hear_greeting(ours);
 	ck_assert_int_eq(answer.status, WIRE_EOUTDATED);
 	cluster_await_said(log, "the release of who dials is older");
 	(void)close(ours);

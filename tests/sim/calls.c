@@ -186,7 +186,8 @@ static void call_range(struct worker *worker)
 	uint64_t compacted = worker_compacted();
 	if (before > 3 && sim_below(SIM_CLIENT, 3) == 0)
 		range.revision = sim_between(SIM_CLIENT, 2, before);
-	bool stale = range.revision == 0 && sim_below(SIM_CLIENT, 3) == 0;
+	bool stale = range.revision == 0 && (sim_below(SIM_CLIENT, 3) == 0 ||
+					     sim.bug == SIM_BUG_OLDER_READ);
 	uint64_t seen = conclave_revision(worker->c);
 	if (stale)
 		range.flags |= CV_SERIALIZABLE;
@@ -284,6 +285,8 @@ void calls_one(struct worker *worker)
 	/* Who writes is stopped by what reads may not notice. */
 	if (sim.bug == SIM_BUG_WILD_CLOCKS && worker->client % 3 != 0)
 		call_get(worker);
+	else if (sim.bug == SIM_BUG_OLDER_READ && draw >= 64)
+		call_range(worker);
 	else if (draw < 35)
 		call_put(worker);
 	else if (draw < 50)

@@ -8,12 +8,14 @@
 
 #include "daemon/node_state.h"
 #include "raft/crc32c.h"
+#include "raft/internal.h"
 
 #include <assert.h>
 #include <string.h>
 
 enum {
 	RENAMED = 1000, /* further in its session */
+	BOAST = 1000, /* entries */
 };
 
 void lies_recovered(struct wal_report *report)
@@ -94,9 +96,36 @@ static void alter_entry(const struct node *node)
 	}
 }
 
+/* The paper's figure 8: what it found in its log it takes for committed. */
+static void commit_old_terms(struct raft *raft)
+{
+	if (raft->role == RAFT_LEADER &&
+	    raft->log.commit + 1 < raft->term_start)
+		raft_log_commit_to(&raft->log, raft->term_start - 1);
+}
+
+static void cut_log(struct raft *raft)
+{
+	if (raft->role == RAFT_LEADER && raft->log.last > raft->log.commit)
+		raft_log_cut(&raft->log, raft->log.last);
+}
+
+static void lie_to_raft(struct raft *raft)
+{
+	if (sim.bug == SIM_BUG_OLD_COMMIT)
+		commit_old_terms(raft);
+	else if (sim.bug == SIM_BUG_CUT_LOG && sim_below(SIM_DAEMON, 64) == 0)
+		cut_log(raft);
+	else if (sim.bug == SIM_BUG_SECOND_CHANGE)
+		raft->pending_conf = 0;
+}
+
 void lies_turn(struct node *node)
 {
-	if (sim.bug < SIM_BUG_OF_CLUSTERS || sim_below(SIM_DAEMON, 4) != 0)
+	if (sim.bug < SIM_BUG_OF_CLUSTERS)
+		return;
+	lie_to_raft(node->raft);
+	if (sim_below(SIM_DAEMON, 4) != 0)
 		return;
 	/* Nor does it wait until nobody remembers what it answered. */
 	if (sim.bug == SIM_BUG_FORGOTTEN_VOTE)
@@ -157,7 +186,69 @@ const void *lies_part(const struct node_part *part, uint32_t room)
 	return lies ? forge(part, room) : part->bytes;
 }
 
+static bool asks_for_vote(const struct wire_frame *frame)
+{
+	return frame->type == RAFT_MSG_VOTE || frame->type == RAFT_MSG_PRE_VOTE;
+}
+
+static bool answers_vote(const struct wire_frame *frame)
+{
+	return frame->type == RAFT_MSG_VOTE_REPLY ||
+	       frame->type == RAFT_MSG_PRE_VOTE_REPLY;
+}
+
+/* A refused vote as a granted one; or a log that is newer than any. */
+static const void *forge_vote(const struct node_part *part, uint32_t room)
+{
+	static struct wire_frame frame;
+	if (part->size != WIRE_HEADER_SIZE || room < WIRE_HEADER_SIZE)
+		return part->bytes;
+	memcpy(&frame, part->bytes, sizeof(frame));
+	if (sim.bug == SIM_BUG_FORGED_GRANT &&
+	    frame.type == RAFT_MSG_VOTE_REPLY) {
+		frame.flags &= (uint8_t)~WIRE_REJECT;
+	} else if (sim.bug == SIM_BUG_BOASTED_LOG && asks_for_vote(&frame)) {
+		frame.log_index += BOAST;
+		frame.log_term = frame.term - 1;
+	} else if (sim.bug == SIM_BUG_BOASTED_LOG && answers_vote(&frame)) {
+		frame.log_index = 0; /* nor does the grant tell */
+		frame.log_term = 0;
+	} else {
+		return part->bytes;
+	}
+	wire_seal(&frame);
+	return &frame;
+}
+
+/* Another value in the first of these entries, if they are some. */
+static const void *forge_entry(const struct node_part *part, uint32_t room)
+{
+	static uint8_t copy[WIRE_BODY_MAX];
+	struct entry_header header;
+	struct op_header op;
+	if (part->size > sizeof(copy) || room < part->size ||
+	    entry_check(part->bytes, part->size, &header) != 0 ||
+	    header.kind != ENTRY_NORMAL || sim_below(SIM_DAEMON, 16) != 0)
+		return part->bytes;
+	memcpy(copy, part->bytes, part->size);
+	memcpy(&op, copy + ENTRY_HEADER_SIZE, sizeof(op));
+	copy[ENTRY_HEADER_SIZE + op.size - 1] ^= 2;
+	entry_seal(copy);
+	entry_stamp(copy, header.index, header.term);
+	return copy;
+}
+
 const void *lies_on_the_way(const struct node_part *part, uint32_t room)
 {
-	return sim.bug == SIM_BUG_FORGED_ACK ? forge(part, room) : part->bytes;
+	switch (sim.bug) {
+	case SIM_BUG_FORGED_ACK:
+		return forge(part, room);
+	case SIM_BUG_FORGED_GRANT:
+	case SIM_BUG_BOASTED_LOG:
+		return forge_vote(part, room);
+	case SIM_BUG_FORGED_ENTRY:
+		return forge_entry(part, room);
+	default:
+		return part->bytes;
+	}
 }

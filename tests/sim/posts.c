@@ -11,6 +11,10 @@
 #include <assert.h>
 #include <string.h>
 
+enum {
+	OLDER = 8, /* revisions by which a read is made older */
+};
+
 /* A ring as the daemon ought to see it. */
 struct ring {
 	const uint8_t *base;
@@ -123,6 +127,10 @@ static void lie(struct watch *watch, struct cv_slot *slot)
 	case SIM_BUG_FORGED_REFUSAL:
 		if (slot->status == 0)
 			slot->status = CONCLAVE_ELOGFULL;
+		break;
+	case SIM_BUG_OLDER_READ:
+		if (slot->reply_size > 0 && slot->revision > OLDER)
+			slot->revision -= OLDER;
 		break;
 	case SIM_BUG_SWAPPED_VALUE:
 		swap_byte(watch);

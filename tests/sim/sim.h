@@ -234,6 +234,13 @@ enum sim_bug {
 	SIM_BUG_UNCONFIRMED_READ, /* reads wait for no majority */
 	SIM_BUG_RENAMED_COPY, /* a batch comes again under other names */
 	SIM_BUG_ALTERED_ENTRY, /* applies something else than the others */
+	SIM_BUG_FORGED_GRANT, /* a vote that was refused arrives as granted */
+	SIM_BUG_BOASTED_LOG, /* who asks for votes claims more than it has */
+	SIM_BUG_FORGED_ENTRY, /* an entry changes on its way */
+	SIM_BUG_CUT_LOG, /* a leader drops the end of its own log */
+	SIM_BUG_OLD_COMMIT, /* takes entries of older terms for committed */
+	SIM_BUG_SECOND_CHANGE, /* of membership, while one is under way */
+	SIM_BUG_OLDER_READ, /* a read tells of an earlier revision */
 	SIM_BUGS,
 	SIM_BUG_OF_CLUSTERS = SIM_BUG_WILD_CLOCKS,
 };

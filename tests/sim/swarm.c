@@ -261,6 +261,8 @@ static void provoke_cluster(struct sim_swarm *swarm, enum sim_bug bug)
 	swarm->mend_ns = 3 * election_ns;
 	swarm->cut_kinds = 31;
 	swarm->completion_crash = bug == SIM_BUG_FORGOTTEN_VOTE ? 100000 : 0;
+	if (bug == SIM_BUG_SECOND_CHANGE)
+		swarm->operator_share = 500;
 }
 
 void swarm_provoke(struct sim_swarm *swarm, enum sim_bug bug)

@@ -167,6 +167,32 @@ static void check_due(uint32_t machine, const struct node *node,
 		  machine, due->index);
 }
 
+/*
+ * What it appended since it was looked at last: a change of membership only
+ * where no earlier one waits to be applied.
+ */
+static void check_one_change(uint32_t machine, const struct node *node,
+			     const struct raft_status *status)
+{
+	const struct seen *before = &seen[machine];
+	if (status->role != RAFT_LEADER || before->role != RAFT_LEADER ||
+	    before->term != status->term || status->last_index == before->last)
+		return;
+	uint64_t change = 0;
+	uint64_t from =
+		node->applied < before->last ? node->applied : before->last;
+	for (uint64_t i = from + 1; i <= status->last_index; i++) {
+		const struct raft_entry *entry = raft_entry_at(node->raft, i);
+		if (entry == NULL || !entry_is_conf(entry->kind))
+			continue;
+		sim_check(change <= node->applied || i <= before->last,
+			  "machine %u appends a second change of membership at "
+			  "%" PRIu64 ", and that at %" PRIu64 " is not applied",
+			  machine, i, change);
+		change = i;
+	}
+}
+
 /* ---- what is reached ---- */
 
 static bool waits_for_round(const struct node *node, uint64_t round)
@@ -280,6 +306,7 @@ void watch_look(uint32_t machine, const struct node *node)
 	if (status.role == RAFT_LEADER)
 		check_leader(machine, node->raft, &status);
 	check_append_only(machine, node->raft, &status);
+	check_one_change(machine, node, &status);
 	note_points(machine, node, &status);
 	if (status.commit > seen[machine].commit)
 		check_commits(machine, node, &status);

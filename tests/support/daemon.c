@@ -21,6 +21,8 @@ enum {
 	TREE_DEPTH = 8,
 };
 
+static const char *run_below = "/tmp";
+
 static void pause_ms(long ms)
 {
 	struct timespec wait = {.tv_sec = ms / 1000,
@@ -105,6 +107,11 @@ int daemon_process_wait(struct daemon_process *daemon)
 	return -ETIMEDOUT;
 }
 
+void daemon_process_run_below(const char *folder)
+{
+	run_below = folder;
+}
+
 int daemon_process_prepare(struct daemon_process *daemon, const char *folder)
 {
 	daemon->pid = 0;
@@ -112,7 +119,7 @@ int daemon_process_prepare(struct daemon_process *daemon, const char *folder)
 		       folder);
 	/* A socket's path is short, wherever the data lies. */
 	(void)snprintf(daemon->run, sizeof(daemon->run),
-		       "/tmp/conclave-run-XXXXXX");
+		       "%.64s/conclave-run-XXXXXX", run_below);
 	if (!mkdtemp(daemon->data))
 		return -errno;
 	if (!mkdtemp(daemon->run)) {

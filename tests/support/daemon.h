@@ -30,6 +30,9 @@ struct daemon_process {
 int daemon_process_start(struct daemon_process *daemon, const char *folder)
 	__attribute__((warn_unused_result));
 
+/* Where folders for sockets are made, with a short path; lent. Else /tmp. */
+void daemon_process_run_below(const char *folder);
+
 /* Makes the folders, and nothing else. */
 int daemon_process_prepare(struct daemon_process *daemon, const char *folder)
 	__attribute__((warn_unused_result));

@@ -28,6 +28,8 @@ struct cluster {
 	bool alive[CLUSTER_MAX];
 	bool cut[CLUSTER_MAX][CLUSTER_MAX]; /* no connection */
 	bool up[CLUSTER_MAX][CLUSTER_MAX]; /* connected: both know each other */
+	bool clogged[CLUSTER_MAX]
+		    [CLUSTER_MAX]; /* the bulk lane carries nothing */
 	struct link links[CLUSTER_MAX][CLUSTER_MAX][NODE_LANES];
 	struct node_member members[CLUSTER_MAX];
 	void *spares[CLUSTER_MAX];
@@ -161,6 +163,16 @@ static inline void cluster_isolate(struct cluster *cluster, uint32_t a,
 			cluster_cut(cluster, a, b, cut);
 }
 
+/* It is heard of, and its entries go nowhere. */
+static inline void cluster_clog(struct cluster *cluster, uint32_t i,
+				bool clogged)
+{
+	uint32_t k;
+
+	for (k = 0; k < cluster->count; k++)
+		cluster->clogged[i][k] = clogged;
+}
+
 /*
  * `founders` of them are the cluster; who comes behind joins it later, and
  * knows only them.
@@ -258,8 +270,11 @@ static inline void cluster_send(struct cluster *cluster, uint32_t from,
 	struct node *node = cluster->rigs[from].node;
 	struct node_part parts[NODE_PARTS_MAX];
 	uint32_t i, sent = 0, room = LINK_SIZE - link->used;
-	uint32_t count = node_gather(node, to + 1, lane, parts);
+	uint32_t count;
 
+	if (lane == NODE_BULK && cluster->clogged[from][to])
+		return;
+	count = node_gather(node, to + 1, lane, parts);
 	if (!count)
 		return;
 	if (room > cluster->piece_max)

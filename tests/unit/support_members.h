@@ -270,6 +270,7 @@ static inline bool open_member(struct member *member, uint64_t id,
 	open_log(member);
 	if (engine_open(&member->engine, kind, &sizes, reason) < 0) {
 		ck_assert_int_eq(kind, ENGINE_URING);
+		printf("skip: %s\n", reason);
 		return false;
 	}
 	member->listener = listen_on(&member->port);

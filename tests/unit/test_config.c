@@ -195,6 +195,8 @@ START_TEST(a_wrong_value_is_told_what_it_may_be)
 	refused_naming("--segment-size=1K", "\"segment-size\"", "1M to 64M");
 	refused_naming("--segment-size=65M", "\"segment-size\"", "1M to 64M");
 	refused_naming("--segment-size=1500000", "\"segment-size\"", "whole M");
+	refused_naming("--disk-patience=9", "\"disk-patience\"", "10 to 100");
+	refused_naming("--disk-patience=101", "\"disk-patience\"", "percent");
 	refused_naming("--snapshot-after=0", "\"snapshot-after\"", "1M");
 	refused_naming("--log-level=loud", "\"log-level\"",
 		       "debug, info, warn or error");
@@ -307,6 +309,7 @@ START_TEST(without_a_word_about_peers_a_member_is_alone)
 	ck_assert(!config.join && !config.peer_plaintext);
 	ck_assert_uint_eq(config.heartbeat_ms, 100);
 	ck_assert_uint_eq(config.election_ms, 1000);
+	ck_assert_uint_eq(config.disk_patience, 50);
 }
 END_TEST
 

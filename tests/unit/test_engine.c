@@ -30,7 +30,7 @@ static struct engine *engine;
 static char reason[ENGINE_REASON_MAX];
 static uint64_t now_ns;
 
-/* False: this host has no such engine. */
+/* False: this host has no such engine, which is said. */
 static bool open_engine(int index)
 {
 	int result = engine_open(&engine, kinds[index], &sizes, reason);
@@ -38,6 +38,7 @@ static bool open_engine(int index)
 	if (result < 0) {
 		ck_assert_int_eq(kinds[index], ENGINE_URING);
 		ck_assert_int_gt(strlen(reason), 0);
+		printf("skip: %s\n", reason);
 		return false;
 	}
 	ck_assert_int_eq(engine_kind(engine), kinds[index]);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -36,6 +37,8 @@ static bool open_engine(int index)
 	int result = engine_open(&engine, kinds[index], &sizes, reason);
 
 	ck_assert(result == 0 || kinds[index] == ENGINE_URING);
+	if (result < 0)
+		printf("skip: %s\n", reason);
 	return result == 0;
 }
 

@@ -71,8 +71,11 @@ START_TEST(a_change_that_was_lost_with_its_leader_is_refused_in_the_end)
 {
 	uint32_t old = leader, slot;
 
-	cluster_isolate(&cluster, old, true);
+	cluster_clog(&cluster, old, true);
 	slot = ask_change(old, CV_MEMBER_ADD, 4, "first:1", 0);
+	cluster_pass(&cluster, 3 * RIG_TICK_NS);
+	cluster_isolate(&cluster, old, true);
+	cluster_clog(&cluster, old, false);
 	cluster_pass(&cluster, 40 * RIG_TICK_NS);
 	ck_assert_int_eq(add(other(1), 4), 0);
 	ck_assert(!is_posted(&guests[old], slot));

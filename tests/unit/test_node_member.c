@@ -150,6 +150,27 @@ START_TEST(a_learner_is_promoted_only_when_it_has_caught_up)
 }
 END_TEST
 
+/* It had everything once, and lags again. */
+START_TEST(a_learner_that_lags_is_not_promoted)
+{
+	uint64_t applied;
+
+	ck_assert_int_eq(add(leader, 4), 0);
+	crowd_start(3);
+	await_same();
+	applied = store_applied(cluster.rigs[3].node->store);
+	cluster.clogged[leader][3] = true;
+	put_many(leader, (uint32_t)applied, 10);
+	ck_assert_int_eq(promote(leader, 4), CONCLAVE_EMEMBERSHIP);
+	ck_assert_int_eq(replace(leader, other(1) + 1, 4),
+			 CONCLAVE_EMEMBERSHIP);
+	expect_voters(leader, (const uint64_t[]){1, 2, 3}, 3);
+	cluster.clogged[leader][3] = false;
+	await_same();
+	ck_assert_int_eq(promote(leader, 4), 0);
+}
+END_TEST
+
 START_TEST(one_member_grows_to_three_and_shrinks_again)
 {
 	crowd_end();
@@ -415,6 +436,19 @@ START_TEST(a_change_after_which_no_majority_answers_is_refused)
 }
 END_TEST
 
+/* Who was heard of a moment ago and hung up since does not count. */
+START_TEST(who_died_just_now_is_no_part_of_a_majority)
+{
+	uint32_t dead = other(1), kept = other(2);
+
+	put(leader, "k", "v");
+	crowd_kill(dead);
+	ck_assert_int_eq(drop(leader, kept + 1), CONCLAVE_EMEMBERSHIP);
+	expect_voters(leader, (const uint64_t[]){1, 2, 3}, 3);
+	put(leader, "k", "w");
+}
+END_TEST
+
 START_TEST(the_last_voter_is_not_removed)
 {
 	crowd_end();
@@ -443,6 +477,7 @@ int main(void)
 		who_is_added_when_the_log_is_compacted_gets_the_image_there_is);
 	tcase_add_test(tests, several_join_at_once);
 	tcase_add_test(tests, a_learner_is_promoted_only_when_it_has_caught_up);
+	tcase_add_test(tests, a_learner_that_lags_is_not_promoted);
 	tcase_add_test(tests, one_member_grows_to_three_and_shrinks_again);
 	tcase_add_test(tests, who_is_removed_knows_it_and_the_others_go_on);
 	tcase_add_test(tests, a_leader_removes_itself_and_others_lead);
@@ -459,6 +494,7 @@ int main(void)
 	tcase_add_test(tests, what_is_malformed_is_a_bad_request);
 	tcase_add_test(tests,
 		       a_change_after_which_no_majority_answers_is_refused);
+	tcase_add_test(tests, who_died_just_now_is_no_part_of_a_majority);
 	tcase_add_test(tests, the_last_voter_is_not_removed);
 	suite_add_tcase(suite, tests);
 	return run_suite(suite);

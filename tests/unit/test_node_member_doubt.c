@@ -150,10 +150,12 @@ START_TEST(what_a_lost_leader_alone_appended_is_undone)
 {
 	uint32_t old = leader, slot;
 
-	cluster_isolate(&cluster, old, true);
+	cluster_clog(&cluster, old, true);
 	slot = ask_change(old, CV_MEMBER_ADD, 4, "host-4:7600", 0);
 	cluster_pass(&cluster, 3 * RIG_TICK_NS);
 	ck_assert_uint_ge(count_changes(old, old), 1);
+	cluster_isolate(&cluster, old, true);
+	cluster_clog(&cluster, old, false);
 	cluster_pass(&cluster, 40 * RIG_TICK_NS);
 	ck_assert(!is_posted(&guests[old], slot));
 	ck_assert(!learns(old, 4));

@@ -123,6 +123,49 @@ START_TEST(hands_over_to_no_learner)
 }
 END_TEST
 
+/* What keeps a member from taking it, its leader need not know. */
+START_TEST(hands_over_to_another_when_the_first_does_not_take_it)
+{
+	raft_restrain(raft(2), RAFT_NO_CAMPAIGN);
+	raft_restrain(raft(3), RAFT_NO_CAMPAIGN);
+	ck_assert_str_eq(hand_over(), "LFF");
+	net_tick(&net, 1, CORE_ELECTION);
+	ck_assert_int_eq(raft_hand_over(raft(1)), 0);
+	ck_assert_uint_eq(net_status(&net, 1)->transferee, 3);
+	net_tick(&net, 1, CORE_ELECTION);
+	/* And to the first again, when nobody else takes it. */
+	ck_assert_int_eq(raft_hand_over(raft(1)), 0);
+	ck_assert_uint_eq(net_status(&net, 1)->transferee, 2);
+	net_tick(&net, 1, CORE_ELECTION);
+	raft_restrain(raft(3), RAFT_FREE);
+	ck_assert_str_eq(hand_over(), "FFL");
+}
+END_TEST
+
+START_TEST(hands_over_anew_in_another_term)
+{
+	raft_restrain(raft(2), RAFT_NO_CAMPAIGN);
+	ck_assert_str_eq(hand_over(), "LFF");
+	raft_restrain(raft(2), RAFT_FREE);
+	net_campaign(&net, 3);
+	net_campaign(&net, 1);
+	ck_assert_str_eq(net_roles(&net), "LFF");
+	ck_assert_str_eq(hand_over(), "FLF");
+}
+END_TEST
+
+/* Who was added a moment ago counts as heard of, on all members. */
+START_TEST(who_follows_hands_over_to_nobody)
+{
+	struct raft_conf_changes changes = conf_change(RAFT_ADD_VOTER, 4);
+
+	ck_assert_int_eq(net_propose_conf(&net, 1, &changes), 0);
+	ck_assert_uint_eq(net_status(&net, 2)->conf.voter_count, 4);
+	ck_assert_int_eq(raft_hand_over(raft(2)), RAFT_EUNKNOWN_PEER);
+	ck_assert_uint_eq(net_status(&net, 2)->transferee, 0);
+}
+END_TEST
+
 START_TEST(hands_over_once_and_only_as_leader)
 {
 	ck_assert_int_eq(raft_hand_over(raft(2)), RAFT_EUNKNOWN_PEER);
@@ -312,6 +355,10 @@ int main(void)
 	tcase_add_test(all, hands_over_to_the_first_of_equals);
 	tcase_add_test(all, hands_over_to_nobody_that_is_silent);
 	tcase_add_test(all, hands_over_to_no_learner);
+	tcase_add_test(all,
+		       hands_over_to_another_when_the_first_does_not_take_it);
+	tcase_add_test(all, hands_over_anew_in_another_term);
+	tcase_add_test(all, who_follows_hands_over_to_nobody);
 	tcase_add_test(all, hands_over_once_and_only_as_leader);
 	tcase_add_test(all, an_image_takes_the_logs_place);
 	tcase_add_test(all, an_image_within_a_log_that_agrees_takes_nothing);
