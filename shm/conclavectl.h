@@ -3,10 +3,10 @@
  *
  *   conclavectl.c           the commands by name, and the way through main()
  *   conclavectl_options.c   flags, and what was meant by a wrong one
- *   conclavectl_read.c      get, range, status, settings
+ *   conclavectl_read.c      get, range, settings
  *   conclavectl_write.c     put, del, cas, compact
  *   conclavectl_member.c    member ..., move-leader
- *   conclavectl_endpoint.c  endpoint ...
+ *   conclavectl_endpoint.c  status, endpoint ...
  *   conclavectl_snapshot.c  snapshot ..., which works on files itself
  *   conclavectl_print.c     simple, json and fields
  */

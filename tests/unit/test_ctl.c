@@ -117,10 +117,31 @@ START_TEST(status_and_settings_are_shown)
 	ck_assert_ptr_nonnull(strstr(out, "role           follower\n"));
 	ck_assert_int_eq(ctl("status -w json"), CTL_OK);
 	ck_assert_ptr_nonnull(strstr(out, ",\"role\":\"follower\","));
+	ck_assert_ptr_nonnull(
+		strstr(out, ",\"alarms\":[],\"differs_index\":0,"));
 	/* The miniature daemon keeps settings among its keys. */
 	expect("settings quota_bytes 5", "quota_bytes = 5\n");
 	expect("settings", "quota_bytes = 5\n");
 	ck_assert_int_eq(ctl("settings nothing"), CTL_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(alarms_are_shown_by_name)
+{
+	ck_assert_int_eq(ctl("status"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "\nalarms         none\n"));
+	peer_set_alarms(peer, CV_ALARM_NOSPACE | CV_ALARM_CORRUPT | 64);
+	peer_set_differs(peer, 77);
+	ck_assert_int_eq(ctl("status"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "\nalarms         CORRUPT,NOSPACE,"
+					  "0x40\ndiffers_index  77\n"));
+	ck_assert_int_eq(ctl("status -w json"), CTL_OK);
+	ck_assert_ptr_nonnull(
+		strstr(out, ",\"alarms\":[\"CORRUPT\",\"NOSPACE\",\"0x40\"],"
+			    "\"differs_index\":77,"));
+	ck_assert_int_eq(ctl("status -w fields"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "\"alarms\" : \"CORRUPT,NOSPACE,"
+					  "0x40\"\n\"differs_index\" : 77\n"));
 }
 END_TEST
 
@@ -286,6 +307,7 @@ static TCase *does_case(void)
 	tcase_add_test(t, json_is_one_object_with_base64);
 	tcase_add_test(t, fields_are_quoted);
 	tcase_add_test(t, status_and_settings_are_shown);
+	tcase_add_test(t, alarms_are_shown_by_name);
 	return t;
 }
 

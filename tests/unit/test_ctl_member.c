@@ -175,12 +175,12 @@ START_TEST(who_has_an_alarm_is_not_healthy)
 {
 	peer_set_alarms(peer, CV_ALARM_NOSPACE);
 	expect_failure("endpoint health", CTL_NOT_APPLIED,
-		       "conclavectl: member 0 is not healthy: the disk is "
-		       "full: writes are refused\n");
+		       "conclavectl: member 0 is not healthy: alarm NOSPACE: "
+		       "the disk is full, writes are refused\n");
 	peer_set_alarms(peer, CV_ALARM_NOSPACE | CV_ALARM_CORRUPT);
 	expect_failure("endpoint health", CTL_NOT_APPLIED,
-		       "conclavectl: member 0 is not healthy: its state "
-		       "differs from another member's\n");
+		       "conclavectl: member 0 is not healthy: alarm CORRUPT: "
+		       "its state differs from another member's\n");
 }
 END_TEST
 
