@@ -42,6 +42,7 @@ enum ctl_flag_set {
 	CTL_TAKES_SAVE = 8, /* --data, --force */
 	CTL_TAKES_RESTORE = 16, /* --data, --member, --peers, ... */
 	CTL_ALONE = 32, /* no flag: it opens the daemon itself, or none */
+	CTL_WRITES = 64, /* no flag: in doubt, it may have been applied */
 };
 
 enum ctl_limits {

@@ -140,17 +140,25 @@ static const char *alarm_of(const struct cv_status *status)
 	return NULL;
 }
 
-/* A linearizable read: a majority answers, and what it knows is here. */
+/* A linearizable read: a majority answers, and what it knows is here. NULL, or
+ * what is wrong. */
 static const char *look(struct ctl *ctl, struct cv_status *ret_status,
 			uint64_t *ret_us)
 {
 	uint64_t begin = now_us();
-	int status = conclave_get(ctl->conclave, "health", 6, NULL, 0, NULL);
+	int code = conclave_get(ctl->conclave, "health", 6, NULL, 0, NULL);
+	int status = conclave_status(ctl->conclave, ret_status);
 
 	*ret_us = now_us() - begin;
-	if (status == 0 || status == CONCLAVE_ENOTFOUND)
-		status = conclave_status(ctl->conclave, ret_status);
-	return status == 0 ? alarm_of(ret_status) : conclave_strerror(status);
+	if (code == 0 || code == CONCLAVE_ENOTFOUND)
+		code = status;
+	if (code == 0)
+		return alarm_of(ret_status);
+	if (code != CONCLAVE_EDEADLINE && code != CONCLAVE_ECANCELLED)
+		return conclave_strerror(code);
+	if (status == 0 && ret_status->leader == 0)
+		return conclave_strerror(CONCLAVE_ENOLEADER);
+	return "no linearizable read came through in time";
 }
 
 static void print_health(const struct ctl *ctl, uint64_t member, uint64_t us,

@@ -197,6 +197,28 @@ static void print_setting(const struct ctl *ctl, const struct conclave_kv *kv,
 	}
 }
 
+static int fail_to_set(const struct ctl *ctl, int code)
+{
+	const char *const *words = ctl->options->arguments;
+
+	if (code == CONCLAVE_ENOTFOUND) {
+		fprintf(stderr,
+			"conclavectl: there is no setting '%s'; see "
+			"'conclavectl settings'\n",
+			words[0]);
+		return CTL_NOT_FOUND;
+	}
+	if (code == CONCLAVE_EBADREQ) {
+		fprintf(stderr,
+			"conclavectl: %s cannot be '%s': that is no number, "
+			"too small or large, or it cannot be set; see "
+			"conclavectl(1)\n",
+			words[0], words[1]);
+		return CTL_NOT_APPLIED;
+	}
+	return ctl_fail(ctl, words[0], code);
+}
+
 /* All settings, or the one that is named; how many were shown. */
 static int show_settings(struct ctl *ctl, const char *name)
 {
@@ -219,7 +241,7 @@ static int show_settings(struct ctl *ctl, const char *name)
 	if (status != 0)
 		return ctl_fail(ctl, "settings", status);
 	if (shown == 0 && name != NULL)
-		return ctl_fail(ctl, name, CONCLAVE_ENOTFOUND);
+		return fail_to_set(ctl, CONCLAVE_ENOTFOUND);
 	return CTL_OK;
 }
 
@@ -233,7 +255,7 @@ int ctl_settings(struct ctl *ctl)
 	if (o->argument_count == 2) {
 		status = conclave_setting(ctl->conclave, name, o->arguments[1]);
 		if (status != 0)
-			return ctl_fail(ctl, name, status);
+			return fail_to_set(ctl, status);
 	}
 	memset(&range, 0, sizeof(range));
 	range.key = "";
