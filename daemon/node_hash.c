@@ -280,6 +280,9 @@ void node_trouble(const struct node *node, struct node_trouble *ret_trouble)
 		.verdict = node->verdict,
 		.differs = node->differs,
 		.differs_index = node->differs_index,
+		.leader = node->status->leader,
+		.term = node->status->term,
+		.leads = node->status->leader == node->options.member,
 	};
 	if (!node->damaged)
 		return;

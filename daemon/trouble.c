@@ -1,5 +1,5 @@
 /*
- * A line for each change of what is wrong.
+ * A line for each change of what is wrong, and of who leads.
  */
 #include "daemon/trouble.h"
 
@@ -70,6 +70,22 @@ static void say_state(struct log *log, const struct node_trouble *now)
 	log_end(log);
 }
 
+static void say_leader(struct log *log, const struct node_trouble *now,
+		       uint64_t was)
+{
+	if (now->leader == 0) {
+		log_begin(log, LOG_WARN, "nobody leads");
+		log_number(log, "leader_was", was);
+	} else if (now->leads) {
+		log_begin(log, LOG_INFO, "this member leads");
+	} else {
+		log_begin(log, LOG_INFO, "another member leads");
+		log_number(log, "leader", now->leader);
+	}
+	log_number(log, "term", now->term);
+	log_end(log);
+}
+
 void trouble_turn(struct trouble *trouble, const struct node *node,
 		  struct log *log)
 {
@@ -77,6 +93,10 @@ void trouble_turn(struct trouble *trouble, const struct node *node,
 	struct node_trouble now;
 
 	node_trouble(node, &now);
+	/* Without a leader terms pass by. */
+	if (now.leader != told->leader ||
+	    (now.leader != 0 && now.term != told->term))
+		say_leader(log, &now, told->leader);
 	if (now.damaged != told->damaged)
 		say_damage(log, &now);
 	if (now.verdict != told->verdict)
