@@ -136,6 +136,7 @@ struct node_trouble {
 	uint64_t leader; /* no trouble but when it is 0: none is known */
 	uint64_t term;
 	bool leads; /* it is this member */
+	bool full; /* the disk: see CV_ALARM_NOSPACE */
 };
 
 void node_trouble(const struct node *node, struct node_trouble *ret_trouble);

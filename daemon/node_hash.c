@@ -283,6 +283,7 @@ void node_trouble(const struct node *node, struct node_trouble *ret_trouble)
 		.leader = node->status->leader,
 		.term = node->status->term,
 		.leads = node->status->leader == node->options.member,
+		.full = (node->status->alarms & CV_ALARM_NOSPACE) != 0,
 	};
 	if (!node->damaged)
 		return;

@@ -21,6 +21,17 @@ static void say_damage(struct log *log, const struct node_trouble *now)
 	log_end(log);
 }
 
+static void say_full(struct log *log, bool full)
+{
+	log_begin(log, full ? LOG_WARN : LOG_INFO,
+		  full ? "the disk is full" : "the disk has room again");
+	if (full)
+		log_text(log, "next",
+			 "make room: until then writes that add something are "
+			 "refused; reads, deletions and compaction go on");
+	log_end(log);
+}
+
 static const char *words_of(enum node_hash_verdict verdict)
 {
 	switch (verdict) {
@@ -99,6 +110,8 @@ void trouble_turn(struct trouble *trouble, const struct node *node,
 		say_leader(log, &now, told->leader);
 	if (now.damaged != told->damaged)
 		say_damage(log, &now);
+	if (now.full != told->full)
+		say_full(log, now.full);
 	if (now.verdict != told->verdict)
 		say_state(log, &now);
 	*told = now;

@@ -175,6 +175,7 @@ START_TEST(a_member_that_stands_alone_does_not_start_with_damage)
 	damage(&daemon, 0);
 	ck_assert_int_eq(daemon_process_again(&daemon), 0);
 	ck_assert_int_eq(daemon_process_wait(&daemon), -ECHILD);
+	daemon_process_remove(&daemon);
 }
 END_TEST
 
