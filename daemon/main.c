@@ -9,7 +9,9 @@
 
 #include "daemon/member.h"
 
-static const char version[] = "0.1.0";
+#ifndef BUILD_VERSION
+#define BUILD_VERSION "unknown"
+#endif
 
 extern char **environ;
 
@@ -30,8 +32,8 @@ static void fill_standard_descriptors(void)
 
 static int say_version(void)
 {
-	(void)dprintf(STDOUT_FILENO, "conclaved %s (ABI %d.%d)\n", version,
-		      CV_ABI_MAJOR, CV_ABI_MINOR);
+	(void)dprintf(STDOUT_FILENO, "conclaved %s (ABI %d.%d)\n",
+		      BUILD_VERSION, CV_ABI_MAJOR, CV_ABI_MINOR);
 	return MEMBER_STOPPED;
 }
 

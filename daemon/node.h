@@ -133,6 +133,10 @@ struct node_trouble {
 	enum node_hash_verdict verdict;
 	uint64_t differs; /* from this member, or it from the majority */
 	uint64_t differs_index;
+	uint64_t leader; /* no trouble but when it is 0: none is known */
+	uint64_t term;
+	bool leads; /* it is this member */
+	bool full; /* the disk: see CV_ALARM_NOSPACE */
 };
 
 void node_trouble(const struct node *node, struct node_trouble *ret_trouble);

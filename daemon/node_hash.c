@@ -280,6 +280,10 @@ void node_trouble(const struct node *node, struct node_trouble *ret_trouble)
 		.verdict = node->verdict,
 		.differs = node->differs,
 		.differs_index = node->differs_index,
+		.leader = node->status->leader,
+		.term = node->status->term,
+		.leads = node->status->leader == node->options.member,
+		.full = (node->status->alarms & CV_ALARM_NOSPACE) != 0,
 	};
 	if (!node->damaged)
 		return;

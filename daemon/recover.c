@@ -5,10 +5,12 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/magic.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "daemon/backup.h"
@@ -52,6 +54,23 @@ static int refuse_unrestored(struct member *member)
 	return MEMBER_DAMAGED;
 }
 
+/* Some kernels take O_DIRECT for files that are gone after a restart. */
+static void warn_of_memory(struct log *log, const char *folder)
+{
+	struct statfs statistics;
+
+	if (statfs(folder, &statistics) != 0 ||
+	    (statistics.f_type != TMPFS_MAGIC &&
+	     statistics.f_type != RAMFS_MAGIC))
+		return;
+	log_begin(log, LOG_WARN, "the data folder lies in memory");
+	log_text(log, "folder", folder);
+	log_text(log, "next",
+		 "what is acknowledged is lost when this host restarts: choose "
+		 "a folder on ext4 or XFS with --data");
+	log_end(log);
+}
+
 int recover_folder(struct member *member)
 {
 	const char *folder = member->config->data;
@@ -70,8 +89,10 @@ int recover_folder(struct member *member)
 		what = "the disk's thread cannot be watched";
 		result = engine_set_disk(member->engine, member->disk);
 	}
-	if (result == 0)
+	if (result == 0) {
+		warn_of_memory(member->log, folder);
 		return MEMBER_STOPPED;
+	}
 	log_begin(member->log, LOG_ERROR, what);
 	log_text(member->log, "folder", folder);
 	log_errno(member->log, result);
@@ -88,8 +109,8 @@ static void say_waiting(int number)
 {
 	static const char line[] =
 		"level=warn msg=\"still opening the log\" why=\"a long log is "
-		"read, or the last writes of a killed daemon have not landed "
-		"yet\"\n";
+		"read, the last writes of a killed daemon have not landed "
+		"yet, or a running daemon owns the data folder\"\n";
 	int error = errno;
 
 	assert(number == SIGALRM);

@@ -123,6 +123,23 @@ void tls_end(struct tls *tls)
 
 /* ---- failing ---- */
 
+/* What OpenSSL's words leave open, for the mistakes that people make. */
+static const char *remedy_of(unsigned long code)
+{
+	switch (ERR_GET_REASON(code)) {
+	case SSL_R_WRONG_VERSION_NUMBER:
+		return "; it may speak no TLS: start both with the same "
+		       "--peer-ca, or both without";
+	case SSL_R_CERTIFICATE_VERIFY_FAILED:
+		return "; has it expired, or did nobody in --peer-ca sign it?";
+	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+		return "; the other side's --peer-ca does not name who signed "
+		       "--peer-cert of this one";
+	default:
+		return "";
+	}
+}
+
 static void fail(struct tls *tls)
 {
 	long verified = SSL_get_verify_result(tls->ssl);
@@ -132,10 +149,12 @@ static void fail(struct tls *tls)
 	if (!reason)
 		reason = "the connection broke";
 	if (verified != X509_V_OK)
-		(void)snprintf(tls->error, sizeof(tls->error), "%s: %s", reason,
-			       X509_verify_cert_error_string(verified));
+		(void)snprintf(tls->error, sizeof(tls->error), "%s: %s%s",
+			       reason, X509_verify_cert_error_string(verified),
+			       remedy_of(code));
 	else
-		(void)snprintf(tls->error, sizeof(tls->error), "%s", reason);
+		(void)snprintf(tls->error, sizeof(tls->error), "%s%s", reason,
+			       remedy_of(code));
 	tls->failed = true;
 	ERR_clear_error();
 }

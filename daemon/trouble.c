@@ -1,5 +1,5 @@
 /*
- * A line for each change of what is wrong.
+ * A line for each change of what is wrong, and of who leads.
  */
 #include "daemon/trouble.h"
 
@@ -18,6 +18,17 @@ static void say_damage(struct log *log, const struct node_trouble *now)
 		 "the other members send what is missing, as soon as one of "
 		 "them leads; until then this one votes only for who has it "
 		 "all. Look at the disk (the kernel's log says more)");
+	log_end(log);
+}
+
+static void say_full(struct log *log, bool full)
+{
+	log_begin(log, full ? LOG_WARN : LOG_INFO,
+		  full ? "the disk is full" : "the disk has room again");
+	if (full)
+		log_text(log, "next",
+			 "make room: until then writes that add something are "
+			 "refused; reads, deletions and compaction go on");
 	log_end(log);
 }
 
@@ -70,6 +81,22 @@ static void say_state(struct log *log, const struct node_trouble *now)
 	log_end(log);
 }
 
+static void say_leader(struct log *log, const struct node_trouble *now,
+		       uint64_t was)
+{
+	if (now->leader == 0) {
+		log_begin(log, LOG_WARN, "nobody leads");
+		log_number(log, "leader_was", was);
+	} else if (now->leads) {
+		log_begin(log, LOG_INFO, "this member leads");
+	} else {
+		log_begin(log, LOG_INFO, "another member leads");
+		log_number(log, "leader", now->leader);
+	}
+	log_number(log, "term", now->term);
+	log_end(log);
+}
+
 void trouble_turn(struct trouble *trouble, const struct node *node,
 		  struct log *log)
 {
@@ -77,8 +104,14 @@ void trouble_turn(struct trouble *trouble, const struct node *node,
 	struct node_trouble now;
 
 	node_trouble(node, &now);
+	/* Without a leader terms pass by. */
+	if (now.leader != told->leader ||
+	    (now.leader != 0 && now.term != told->term))
+		say_leader(log, &now, told->leader);
 	if (now.damaged != told->damaged)
 		say_damage(log, &now);
+	if (now.full != told->full)
+		say_full(log, now.full);
 	if (now.verdict != told->verdict)
 		say_state(log, &now);
 	*told = now;

@@ -1,6 +1,6 @@
 /*
  * What is wrong with a member that goes on all the same, put into words when
- * it begins and when it is over.
+ * it begins and when it is over; and who leads, whenever that changes.
  */
 #ifndef DAEMON_TROUBLE_H
 #define DAEMON_TROUBLE_H

@@ -97,9 +97,7 @@ static inline int cv_slice(struct conclave *c, struct conclave_req *req,
 	status = cv_doze(c, req, what, left < slice_ns ? left : slice_ns);
 	if (cv_ready(c, req, 0))
 		return 0;
-	if (status == -ETIMEDOUT || c->session_over ||
-	    cv_env_now_coarse() - c->looked_ns >=
-		    (uint64_t)CV_WAKE_SLICE_MS * CV_MS)
+	if (status == -ETIMEDOUT || cv_look_is_due(c))
 		cv_look(c);
 	conclave_flush(c);
 	return status == -EINTR ? -EINTR : 0;

@@ -7,42 +7,43 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #ifndef BUILD_VERSION
 #define BUILD_VERSION "unknown"
 #endif
 
 const struct ctl_command ctl_commands[] = {
-	{"put", "KEY VALUE|-", "put a key; - reads the value", 2, 2, 0,
+	{"put", "KEY VALUE|-", "put a key; - reads the value", 2, 2, CTL_WRITES,
 	 ctl_put},
 	{"get", "KEY [END]", "get a key, or a range", 1, 2,
 	 CTL_TAKES_RANGE | CTL_TAKES_READ, ctl_get},
 	{"range", "[KEY END]", "get keys from KEY up to END, or all", 0, 2,
 	 CTL_TAKES_READ, ctl_range},
-	{"del", "KEY [END]", "delete a key, or a range", 1, 2, CTL_TAKES_RANGE,
-	 ctl_del},
+	{"del", "KEY [END]", "delete a key, or a range", 1, 2,
+	 CTL_TAKES_RANGE | CTL_WRITES, ctl_del},
 	{"cas", "KEY REVISION VALUE|-",
 	 "put if the key was last changed at REVISION; 0: if it is absent", 3,
-	 3, 0, ctl_cas},
-	{"compact", "REVISION", "forget history before REVISION", 1, 1, 0,
-	 ctl_compact},
+	 3, CTL_WRITES, ctl_cas},
+	{"compact", "REVISION", "forget history before REVISION", 1, 1,
+	 CTL_WRITES, ctl_compact},
 	{"status", "", "what the daemon says of itself", 0, 0, 0, ctl_status},
 	{"settings", "[NAME [VALUE]]", "show or change replicated settings", 0,
-	 2, 0, ctl_settings},
+	 2, CTL_WRITES, ctl_settings},
 	{"member list", "", "who is a member, and how far", 0, 0, 0,
 	 ctl_member_list},
-	{"member add", "ID HOST:PORT", "add a member, as a learner", 2, 2, 0,
-	 ctl_member_add},
+	{"member add", "ID HOST:PORT", "add a member, as a learner", 2, 2,
+	 CTL_WRITES, ctl_member_add},
 	{"member promote", "ID", "let a learner vote that has caught up", 1, 1,
-	 0, ctl_member_promote},
-	{"member remove", "ID", "remove a member, for ever", 1, 1, 0,
+	 CTL_WRITES, ctl_member_promote},
+	{"member remove", "ID", "remove a member, for ever", 1, 1, CTL_WRITES,
 	 ctl_member_remove},
 	{"member update", "ID HOST:PORT", "a member has another address", 2, 2,
-	 0, ctl_member_update},
+	 CTL_WRITES, ctl_member_update},
 	{"member replace", "OLD NEW", "remove OLD and promote NEW, in one step",
-	 2, 2, 0, ctl_member_replace},
-	{"move-leader", "ID", "hand leadership to that member", 1, 1, 0,
-	 ctl_move_leader},
+	 2, 2, CTL_WRITES, ctl_member_replace},
+	{"move-leader", "ID", "hand leadership to that member", 1, 1,
+	 CTL_WRITES, ctl_move_leader},
 	{"endpoint status", "", "the same as status", 0, 0, 0, ctl_status},
 	{"endpoint health", "", "whether a linearizable read comes through", 0,
 	 0, 0, ctl_endpoint_health},
@@ -113,12 +114,26 @@ static void print_help(const struct ctl_command *command, const char *group)
 
 /* ---- the way through ---- */
 
+/* Where nothing was answered in time because nobody leads. */
+static void tell_leaderless(const struct ctl *ctl, int code)
+{
+	struct cv_status status;
+
+	if (code != CONCLAVE_EDEADLINE && code != CONCLAVE_ECANCELLED &&
+	    code != CONCLAVE_ENOLEADER)
+		return;
+	if (conclave_status(ctl->conclave, &status) == 0 && status.leader == 0)
+		fprintf(stderr, "No member leads: do most members run, and "
+				"reach each other? See 'conclavectl member "
+				"list' and their logs.\n");
+}
+
 int ctl_fail(const struct ctl *ctl, const char *what, int code)
 {
+	const struct ctl_command *command = find_command(ctl->options->command);
 	const char *hint = "";
 	int status = CTL_UNKNOWN;
 
-	(void)ctl;
 	if (code == CONCLAVE_ENOTFOUND || code == CONCLAVE_ECOMPARE)
 		status = CTL_NOT_FOUND;
 	else if (code == -ENOTCONN)
@@ -126,9 +141,12 @@ int ctl_fail(const struct ctl *ctl, const char *what, int code)
 	else if (conclave_error_kind(code) == CONCLAVE_NOT_APPLIED)
 		status = CTL_NOT_APPLIED;
 	if (status == CTL_UNKNOWN)
-		hint = " (it may or may not be applied)";
+		hint = (command->takes & CTL_WRITES) != 0
+			       ? " (it may or may not be applied)"
+			       : " (it only reads, and can be repeated)";
 	fprintf(stderr, "conclavectl: %s: %s%s\n", what,
 		conclave_strerror(code), hint);
+	tell_leaderless(ctl, code);
 	return status;
 }
 
@@ -146,6 +164,29 @@ static void catch_signals(void)
 	action.sa_handler = on_signal;
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
+}
+
+/* Where it was looked for, in the order of cv_paths_make(). */
+static void tell_unreachable(const struct ctl_options *o, int code)
+{
+	const char *path =
+		o->socket != NULL ? o->socket : getenv("CONCLAVE_SOCKET");
+	const char *cluster = o->cluster != NULL ? o->cluster : "default";
+	const char *why = conclave_strerror(code);
+
+	if (path != NULL && path[0] != 0)
+		fprintf(stderr,
+			"conclavectl: cannot reach the daemon at %s: %s\n",
+			path, why);
+	else
+		fprintf(stderr,
+			"conclavectl: cannot reach the daemon at "
+			"/run/conclave/%s.sock or "
+			"$XDG_RUNTIME_DIR/conclave/%s.sock: %s\n",
+			cluster, cluster, why);
+	if (code == CONCLAVE_ESTOPPED)
+		fprintf(stderr, "Is conclaved running? Where it listens is "
+				"said with --socket or $CONCLAVE_SOCKET.\n");
 }
 
 int ctl_open(struct ctl *ctl)
@@ -167,12 +208,7 @@ int ctl_open(struct ctl *ctl)
 	status = conclave_open(&ctl->conclave, &options);
 	if (status == 0)
 		return CTL_OK;
-	fprintf(stderr, "conclavectl: cannot reach the daemon%s%s: %s\n",
-		o->socket != NULL ? " at " : "",
-		o->socket != NULL ? o->socket : "", conclave_strerror(status));
-	if (status == CONCLAVE_ESTOPPED && o->socket == NULL)
-		fprintf(stderr, "Is conclaved running? Where it listens is "
-				"said with --socket or $CONCLAVE_SOCKET.\n");
+	tell_unreachable(o, status);
 	return CTL_NO_DAEMON;
 }
 

@@ -3,10 +3,10 @@
  *
  *   conclavectl.c           the commands by name, and the way through main()
  *   conclavectl_options.c   flags, and what was meant by a wrong one
- *   conclavectl_read.c      get, range, status, settings
+ *   conclavectl_read.c      get, range, settings
  *   conclavectl_write.c     put, del, cas, compact
  *   conclavectl_member.c    member ..., move-leader
- *   conclavectl_endpoint.c  endpoint ...
+ *   conclavectl_endpoint.c  status, endpoint ...
  *   conclavectl_snapshot.c  snapshot ..., which works on files itself
  *   conclavectl_print.c     simple, json and fields
  */
@@ -42,6 +42,7 @@ enum ctl_flag_set {
 	CTL_TAKES_SAVE = 8, /* --data, --force */
 	CTL_TAKES_RESTORE = 16, /* --data, --member, --peers, ... */
 	CTL_ALONE = 32, /* no flag: it opens the daemon itself, or none */
+	CTL_WRITES = 64, /* no flag: in doubt, it may have been applied */
 };
 
 enum ctl_limits {

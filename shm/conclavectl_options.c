@@ -157,6 +157,15 @@ static int complain_word(const char *what, const char *dashes, const char *word,
 	return CTL_USAGE;
 }
 
+static int complain_flag(const char *dashes, const char *word)
+{
+	int status = complain_word("flag", dashes, word, flag_name);
+
+	fprintf(stderr,
+		"A key or a value that begins with - stands behind a '--'.\n");
+	return status;
+}
+
 /* ---- values ---- */
 
 int ctl_number(const char *text, uint64_t *ret_number)
@@ -221,6 +230,7 @@ static int set_with_value(struct ctl_options *o, uint32_t flag,
 			  const char *value)
 {
 	static const char *const allowed[FLAG_COUNT] = {
+		[FLAG_CLUSTER] = "a name without /",
 		[FLAG_TIMEOUT] = "a time such as 500ms, 7s or 1m",
 		[FLAG_WRITE_OUT] = "simple, json or fields",
 		[FLAG_LIMIT] = "a number of keys",
@@ -235,6 +245,7 @@ static int set_with_value(struct ctl_options *o, uint32_t flag,
 		break;
 	case FLAG_CLUSTER:
 		o->cluster = value;
+		status = strchr(value, '/') == NULL ? 0 : -EINVAL;
 		break;
 	case FLAG_TIMEOUT:
 		status = parse_time(value, &o->timeout_ms);
@@ -317,9 +328,9 @@ static int take_flag(struct ctl_options *o, int count, char *const *words,
 	else if (strncmp(word, "--", 2) == 0)
 		flag = find_flag(word + 2, &value);
 	else
-		return complain_word("flag", "", word, flag_name);
+		return complain_flag("", word);
 	if (flag == FLAG_COUNT)
-		return complain_word("flag", "--", word + 2, flag_name);
+		return complain_flag("--", word + 2);
 	*seen |= 1u << flag;
 	if (flags[flag].value == NULL && value != NULL) {
 		fprintf(stderr, "conclavectl: --%s takes no value\n",
@@ -339,12 +350,25 @@ static int take_flag(struct ctl_options *o, int count, char *const *words,
 	return CTL_USAGE;
 }
 
+/* `help` and `version` are flags that may be written like commands. */
+static bool is_flag_word(struct ctl_options *o, const char *word)
+{
+	bool is_help = strcmp(word, "help") == 0;
+	bool is_version = strcmp(word, "version") == 0;
+
+	o->help |= is_help;
+	o->version |= is_version;
+	return is_help || is_version;
+}
+
 /* A command of one word, a group, or the second word of one of its own. */
 static int take_command(struct ctl_options *o, const char *word)
 {
 	char name[CTL_NAME_MAX];
 	uint32_t at;
 
+	if (o->group == NULL && is_flag_word(o, word))
+		return 0;
 	snprintf(name, sizeof(name), "%s%s%s", o->group != NULL ? o->group : "",
 		 o->group != NULL ? " " : "", word);
 	for (at = 0; ctl_commands[at].name != NULL; at++) {

@@ -1,5 +1,5 @@
 /*
- * conclavectl's reading commands: get, range, status, settings.
+ * conclavectl's reading commands: get, range, settings.
  */
 #include "shm/conclavectl.h"
 
@@ -174,69 +174,6 @@ int ctl_range(struct ctl *ctl)
 	return get(&copy, "", NULL);
 }
 
-/* ---- status ---- */
-
-static void print_counters(const struct ctl *ctl, const struct cv_status *s)
-{
-	ctl_print_number(ctl, "commit", s->commit);
-	ctl_print_number(ctl, "applied", s->applied);
-	ctl_print_number(ctl, "revision", s->revision);
-	ctl_print_number(ctl, "compacted", s->compacted);
-	ctl_print_number(ctl, "alarms", s->alarms);
-	ctl_print_number(ctl, "handles", s->handles);
-	ctl_print_number(ctl, "sessions", s->sessions);
-	ctl_print_number(ctl, "keys", s->keys);
-	ctl_print_number(ctl, "store_bytes", s->store_bytes);
-	ctl_print_number(ctl, "store_used", s->store_used);
-	ctl_print_number(ctl, "log_size", s->log_size);
-	ctl_print_number(ctl, "snapshots", s->snapshots);
-	ctl_print_number(ctl, "turns", s->turns);
-	ctl_print_number(ctl, "proposals", s->proposals);
-	ctl_print_number(ctl, "reads", s->reads);
-	ctl_print_number(ctl, "read_rounds", s->read_rounds);
-	ctl_print_number(ctl, "lease_reads", s->lease_reads);
-	ctl_print_number(ctl, "refused", s->refused);
-	ctl_print_number(ctl, "cancelled", s->cancelled);
-	ctl_print_number(ctl, "batches", s->batches);
-	ctl_print_number(ctl, "log_records", s->log_records);
-	ctl_print_number(ctl, "log_bytes", s->log_bytes);
-	ctl_print_number(ctl, "wakes", s->wakes);
-	ctl_print_number(ctl, "sleeps", s->sleeps);
-}
-
-static const char *role_name(uint64_t role)
-{
-	static const char *const names[] = {"follower", "candidate", "leader",
-					    "pre-candidate"};
-
-	return role < 4 ? names[role] : "unknown";
-}
-
-int ctl_status(struct ctl *ctl)
-{
-	const char *role;
-	struct cv_status s;
-	int status = conclave_status(ctl->conclave, &s);
-
-	if (status != 0)
-		return ctl_fail(ctl, "status", status);
-	role = role_name(s.role);
-	ctl_print_header(ctl, s.revision);
-	if (ctl->options->format == CTL_JSON)
-		printf(",\"role\":\"%s\"", role);
-	else if (ctl->options->format == CTL_FIELDS)
-		printf("\"role\" : \"%s\"\n", role);
-	else
-		printf("%-14s %s\n", "role", role);
-	ctl_print_number(ctl, "member", s.member);
-	ctl_print_number(ctl, "leader", s.leader);
-	ctl_print_number(ctl, "term", s.term);
-	print_counters(ctl, &s);
-	if (ctl->options->format == CTL_JSON)
-		printf("}\n");
-	return CTL_OK;
-}
-
 /* ---- settings ---- */
 
 static void print_setting(const struct ctl *ctl, const struct conclave_kv *kv,
@@ -258,6 +195,28 @@ static void print_setting(const struct ctl *ctl, const struct conclave_kv *kv,
 		ctl_print_bytes(ctl, kv->value, kv->value_size);
 		putchar('\n');
 	}
+}
+
+static int fail_to_set(const struct ctl *ctl, int code)
+{
+	const char *const *words = ctl->options->arguments;
+
+	if (code == CONCLAVE_ENOTFOUND) {
+		fprintf(stderr,
+			"conclavectl: there is no setting '%s'; see "
+			"'conclavectl settings'\n",
+			words[0]);
+		return CTL_NOT_FOUND;
+	}
+	if (code == CONCLAVE_EBADREQ) {
+		fprintf(stderr,
+			"conclavectl: %s cannot be '%s': that is no number, "
+			"too small or large, or it cannot be set; see "
+			"conclavectl(1)\n",
+			words[0], words[1]);
+		return CTL_NOT_APPLIED;
+	}
+	return ctl_fail(ctl, words[0], code);
 }
 
 /* All settings, or the one that is named; how many were shown. */
@@ -282,7 +241,7 @@ static int show_settings(struct ctl *ctl, const char *name)
 	if (status != 0)
 		return ctl_fail(ctl, "settings", status);
 	if (shown == 0 && name != NULL)
-		return ctl_fail(ctl, name, CONCLAVE_ENOTFOUND);
+		return fail_to_set(ctl, CONCLAVE_ENOTFOUND);
 	return CTL_OK;
 }
 
@@ -296,7 +255,7 @@ int ctl_settings(struct ctl *ctl)
 	if (o->argument_count == 2) {
 		status = conclave_setting(ctl->conclave, name, o->arguments[1]);
 		if (status != 0)
-			return ctl_fail(ctl, name, status);
+			return fail_to_set(ctl, status);
 	}
 	memset(&range, 0, sizeof(range));
 	range.key = "";

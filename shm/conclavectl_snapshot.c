@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "daemon/backup.h"
 
@@ -237,7 +238,7 @@ static int save_from_daemon(struct ctl *ctl, struct backup_info *ret_info)
 	if (code == 0)
 		return CTL_OK;
 	status = tell_failure(ctl, code, error);
-	if (code == -EACCES || code == -ENOENT)
+	if (access(image.folder, R_OK | X_OK) != 0)
 		fprintf(stderr,
 			"Run it as root or as the daemon's user, and where "
 			"the daemon's data folder, %s, is seen.\n",

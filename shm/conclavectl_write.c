@@ -46,6 +46,19 @@ static int value_of(const char *word, struct value *ret_value)
 	return 0;
 }
 
+/* 0, or an exit status behind a message. */
+static int check_key(const char *key)
+{
+	size_t size = strlen(key);
+
+	if (size != 0 && size <= CV_KEY_MAX)
+		return 0;
+	fprintf(stderr, "conclavectl: %s\n",
+		size == 0 ? "the key is empty"
+			  : "a key has at most 4096 bytes");
+	return CTL_USAGE;
+}
+
 /* Header, what is told, and the end. */
 static void print_told(const struct ctl *ctl, uint64_t revision,
 		       const char *simple, const char *json, const char *fields)
@@ -66,7 +79,9 @@ int ctl_put(struct ctl *ctl)
 	struct value value;
 	int status;
 
-	status = value_of(ctl->options->arguments[1], &value);
+	status = check_key(key);
+	if (status == 0)
+		status = value_of(ctl->options->arguments[1], &value);
 	if (status != 0)
 		return status;
 	status = conclave_put(ctl->conclave, key, strlen(key), value.bytes,
@@ -117,7 +132,9 @@ int ctl_cas(struct ctl *ctl)
 			o->arguments[1]);
 		return CTL_USAGE;
 	}
-	status = value_of(o->arguments[2], &value);
+	status = check_key(key);
+	if (status == 0)
+		status = value_of(o->arguments[2], &value);
 	if (status != 0)
 		return status;
 	status = conclave_cas(ctl->conclave, key, strlen(key), value.bytes,

@@ -38,7 +38,7 @@ static inline const char *cv_strerror_refused(int code)
 	case CONCLAVE_EREMOVED:
 		return "this member was removed from the cluster";
 	case CONCLAVE_ETOOLARGE:
-		return "the request is larger than this handle allows";
+		return "the request is larger than the handle or the log takes";
 	case CONCLAVE_ETOOMANY:
 		return "a limit on handles, sessions or watches is reached";
 	case CONCLAVE_EQUOTA:

@@ -268,6 +268,7 @@ static inline int cv_link_absent(int error)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ECONNREFUSED:
+	case -EPROTOTYPE: /* something else listens there */
 		return CONCLAVE_ESTOPPED;
 	case -EACCES:
 	case -EPERM:

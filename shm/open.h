@@ -246,8 +246,8 @@ CONCLAVE_DEF int conclave_status(struct conclave *c,
 
 	if (cv_forked(c))
 		return CONCLAVE_EFORKED;
-	if (c->link_state != CV_LINK_UP)
-		cv_look(c);
+	if (cv_look_is_due(c))
+		cv_look(c); /* the page of a dead daemon stays mapped */
 	if (c->link_state != CV_LINK_UP)
 		return -ENOTCONN;
 	from = (const uint64_t *)(const void *)c->link.status;

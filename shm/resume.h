@@ -235,18 +235,22 @@ static inline void cv_look(struct conclave *c)
 	c->looked_ns = cv_env_now_coarse();
 }
 
+/* Was the last look longer ago than a dead daemon may stay unseen? */
+static inline int cv_look_is_due(const struct conclave *c)
+{
+	return c->link_state != CV_LINK_UP || c->session_over ||
+	       cv_env_now_coarse() - c->looked_ns >=
+		       (uint64_t)CV_WAKE_SLICE_MS * CV_MS;
+}
+
 /* After a vain look for results, without a system call most of the time. */
 static inline void cv_tend(struct conclave *c)
 {
-	uint64_t slice = (uint64_t)CV_WAKE_SLICE_MS * CV_MS;
-
-	if (c->link_state == CV_LINK_UP && !c->session_over) {
-		if (++c->polls % 256 != 0)
-			return;
-		if (cv_env_now_coarse() - c->looked_ns < slice)
-			return;
-	}
-	cv_look(c);
+	if (c->link_state == CV_LINK_UP && !c->session_over &&
+	    ++c->polls % 256 != 0)
+		return;
+	if (cv_look_is_due(c))
+		cv_look(c);
 }
 
 #endif

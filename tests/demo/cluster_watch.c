@@ -64,9 +64,6 @@ static int kill_leader(struct cluster_watch *watch)
 	watch->down = (uint32_t)watch->leader - 1;
 	demo->killed[kills] = watch->down;
 	daemon_process_kill(&demo->daemons.members[watch->down]);
-	/* Nothing is asked through this handle, so it would not notice. */
-	conclave_close(watch->clients[watch->down]);
-	watch->clients[watch->down] = NULL;
 	__atomic_store_n(&demo->board->kills, kills + 1, __ATOMIC_RELAXED);
 	watch->start_ns = demo_now_ns() + AWAY_NS;
 	watch->kill_ns = demo_now_ns() + (uint64_t)demo->plan.every * SECOND_NS;

@@ -100,6 +100,7 @@ cluster() {
 			'not ready' "$log"
 	done
 	check "they_elect_a_leader_$name" waits_until has_leader 1
+	check "the_leader_says_so_$name" says $leader 'msg="this member leads"'
 	for id in 1 2 3; do
 		check "member_${id}_serves_a_put_$name" \
 			serves $id "key-$id" "value-$id" '1 2 3'
@@ -110,6 +111,8 @@ cluster() {
 	eval "kill -KILL \$pid_$dead"
 	others=$(echo $(echo 1 2 3 | sed "s/$dead//"))
 	for id in $others; do
+		check "says_that_${dead}_is_gone_at_${id}_$name" \
+			says $id 'msg="nobody leads" leader_was='$dead
 		check "goes_on_without_${dead}_at_${id}_$name" \
 			serves $id "after-$id" "there" "$others"
 	done

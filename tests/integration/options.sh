@@ -60,4 +60,18 @@ if start file --config="$work/conf" && [ -S "$sockets/socket" ]; then
 else
 	fail a_file_is_enough 'no daemon' "$log"
 fi
+
+# Kernels before 6.6 refuse O_DIRECT there.
+memory=$(mktemp -d /dev/shm/conclave-test-XXXXXX)
+undo() {
+	rm -rf "$memory"
+}
+start memory --data="$memory/data" --socket="$sockets/memory" \
+	--segment-size=1M
+if said 'msg="the data folder lies in memory"' >/dev/null ||
+	said 'refuses O_DIRECT'; then
+	ok a_folder_in_memory_is_warned_of
+else
+	fail a_folder_in_memory_is_warned_of 'no word' "$log"
+fi
 finish

@@ -102,11 +102,8 @@ static int known_leader(uint32_t i)
 {
 	struct cv_status status;
 
-	if (conclave_status(clients[i], &status) != 0) {
-		/* Away: what connects it again is to ask for something. */
-		(void)!conclave_ping(clients[i], NULL);
+	if (conclave_status(clients[i], &status) != 0)
 		return -1;
-	}
 	return (int)status.leader - 1;
 }
 
@@ -183,13 +180,21 @@ void cluster_await_said(const char *log, const char *text)
 	}
 }
 
-void cluster_await_applied(uint32_t i, uint64_t revision)
+struct cv_status cluster_status(uint32_t i)
 {
 	uint64_t deadline_ms = cluster_now_ms() + PATIENCE_MS;
 	struct cv_status status;
 
-	while (conclave_status(clients[i], &status) != 0 ||
-	       status.revision < revision)
+	while (conclave_status(clients[i], &status) != 0)
+		cluster_rest(deadline_ms);
+	return status;
+}
+
+void cluster_await_applied(uint32_t i, uint64_t revision)
+{
+	uint64_t deadline_ms = cluster_now_ms() + PATIENCE_MS;
+
+	while (cluster_status(i).revision < revision)
 		cluster_rest(deadline_ms);
 }
 

@@ -54,6 +54,9 @@ void cluster_compare(void);
 /* How many writes of this client were definitely not applied. */
 uint32_t cluster_not_applied(uint32_t i);
 
+/* What that member says of itself, as soon as its client has found it again. */
+struct cv_status cluster_status(uint32_t i);
+
 /* Waits until that member has applied what this client was shown. */
 void cluster_await_applied(uint32_t i, uint64_t revision);
 

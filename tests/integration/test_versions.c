@@ -65,14 +65,6 @@ static void await_version(uint32_t i)
 		cluster_rest(deadline);
 }
 
-static struct cv_status status_of(uint32_t i)
-{
-	struct cv_status status;
-
-	ck_assert_int_eq(conclave_status(cluster_client(i), &status), 0);
-	return status;
-}
-
 START_TEST(a_leader_reads_under_its_lease_where_that_is_allowed)
 {
 	uint64_t deadline = cluster_now_ms() + PATIENCE_MS;
@@ -84,8 +76,8 @@ START_TEST(a_leader_reads_under_its_lease_where_that_is_allowed)
 	await_version(leader);
 	cluster_put(leader, "k", "v");
 	cluster_check(leader, "k", "v");
-	ck_assert_uint_eq(status_of(leader).lease_reads, 0);
-	ck_assert_uint_gt(status_of(leader).read_rounds, 0);
+	ck_assert_uint_eq(cluster_status(leader).lease_reads, 0);
+	ck_assert_uint_gt(cluster_status(leader).read_rounds, 0);
 	ck_assert_int_eq(
 		conclave_setting(cluster_client(leader), "lease_reads", "1"),
 		0);
@@ -93,17 +85,17 @@ START_TEST(a_leader_reads_under_its_lease_where_that_is_allowed)
 	do {
 		cluster_rest(deadline);
 		leader = cluster_leader(ALL);
-		before = status_of(leader);
+		before = cluster_status(leader);
 		for (i = 0; i < READS; i++)
 			cluster_check(leader, "k", "v");
-		after = status_of(leader);
+		after = cluster_status(leader);
 	} while (after.lease_reads < before.lease_reads + READS ||
 		 after.read_rounds != before.read_rounds);
 	/* The others ask as before. */
 	i = (leader + 1) % DAEMON_MEMBERS;
-	before = status_of(i);
+	before = cluster_status(i);
 	cluster_check(i, "k", "v");
-	after = status_of(i);
+	after = cluster_status(i);
 	ck_assert_uint_gt(after.read_rounds, before.read_rounds);
 	ck_assert_uint_eq(after.lease_reads, 0);
 }

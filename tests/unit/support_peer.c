@@ -280,6 +280,13 @@ void peer_set_alarms(struct peer *peer, uint64_t alarms)
 	pthread_mutex_unlock(&peer->lock);
 }
 
+void peer_set_differs(struct peer *peer, uint64_t index)
+{
+	pthread_mutex_lock(&peer->lock);
+	peer->status->differs_index = index;
+	pthread_mutex_unlock(&peer->lock);
+}
+
 void peer_set_status(struct peer *peer, uint64_t nth, int32_t status)
 {
 	pthread_mutex_lock(&peer->lock);

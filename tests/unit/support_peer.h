@@ -79,6 +79,8 @@ void peer_set_message(struct peer *peer, uint32_t size, uint32_t fd_count);
 void peer_set_refusal(struct peer *peer, int32_t status);
 /* What the status page says of alarms (enum cv_alarm). */
 void peer_set_alarms(struct peer *peer, uint64_t alarms);
+/* And from which index on its state differs. */
+void peer_set_differs(struct peer *peer, uint64_t index);
 /* The n-th result from now on gets this status instead. */
 void peer_set_status(struct peer *peer, uint64_t nth, int32_t status);
 

@@ -276,6 +276,26 @@ START_TEST(without_a_daemon_nothing_leaves)
 }
 END_TEST
 
+START_TEST(the_page_of_a_dead_daemon_is_not_shown_for_long)
+{
+	struct cv_status page;
+	int status;
+
+	ck_assert_int_eq(conclave_status(c, &page), 0);
+	ck_assert_uint_eq(page.incarnation, 1);
+	peer_kill(peer);
+	/* Nothing else is asked that could find out. */
+	while ((status = conclave_status(c, &page)) == 0)
+		;
+	ck_assert_int_eq(status, -ENOTCONN);
+	ck_assert_int_eq(conclave_link_error(c), CONCLAVE_ESTOPPED);
+	peer_restart(peer);
+	while (conclave_status(c, &page) != 0)
+		;
+	ck_assert_uint_eq(page.incarnation, 2);
+}
+END_TEST
+
 START_TEST(a_poller_sees_the_death_and_the_settlement)
 {
 	struct conclave_req *req = die_with_one(PEER_HOLD_POST);
@@ -602,6 +622,7 @@ static TCase *absence_case(void)
 	tcase_add_test(t,
 		       without_a_daemon_it_is_unknown_and_can_be_asked_later);
 	tcase_add_test(t, without_a_daemon_nothing_leaves);
+	tcase_add_test(t, the_page_of_a_dead_daemon_is_not_shown_for_long);
 	tcase_add_test(t, a_poller_sees_the_death_and_the_settlement);
 	tcase_add_test(
 		t,

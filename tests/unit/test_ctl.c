@@ -117,10 +117,31 @@ START_TEST(status_and_settings_are_shown)
 	ck_assert_ptr_nonnull(strstr(out, "role           follower\n"));
 	ck_assert_int_eq(ctl("status -w json"), CTL_OK);
 	ck_assert_ptr_nonnull(strstr(out, ",\"role\":\"follower\","));
+	ck_assert_ptr_nonnull(
+		strstr(out, ",\"alarms\":[],\"differs_index\":0,"));
 	/* The miniature daemon keeps settings among its keys. */
 	expect("settings quota_bytes 5", "quota_bytes = 5\n");
 	expect("settings", "quota_bytes = 5\n");
 	ck_assert_int_eq(ctl("settings nothing"), CTL_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(alarms_are_shown_by_name)
+{
+	ck_assert_int_eq(ctl("status"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "\nalarms         none\n"));
+	peer_set_alarms(peer, CV_ALARM_NOSPACE | CV_ALARM_CORRUPT | 64);
+	peer_set_differs(peer, 77);
+	ck_assert_int_eq(ctl("status"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "\nalarms         CORRUPT,NOSPACE,"
+					  "0x40\ndiffers_index  77\n"));
+	ck_assert_int_eq(ctl("status -w json"), CTL_OK);
+	ck_assert_ptr_nonnull(
+		strstr(out, ",\"alarms\":[\"CORRUPT\",\"NOSPACE\",\"0x40\"],"
+			    "\"differs_index\":77,"));
+	ck_assert_int_eq(ctl("status -w fields"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "\"alarms\" : \"CORRUPT,NOSPACE,"
+					  "0x40\"\n\"differs_index\" : 77\n"));
 }
 END_TEST
 
@@ -135,6 +156,7 @@ START_TEST(a_typo_is_answered_with_what_was_meant)
 	refuse("get a --form-key", "did you mean '--from-key'?");
 	refuse("get a --timout=4s", "did you mean '--timeout'?");
 	refuse("get a -x", "there is no flag '-x'");
+	refuse("put a -5", "begins with - stands behind a '--'");
 }
 END_TEST
 
@@ -153,6 +175,9 @@ START_TEST(a_wrong_value_says_what_it_may_be)
 	refuse("get a b --prefix", "exclude each other");
 	refuse("get ''", "the key is empty");
 	refuse("get a ''", "END is empty");
+	refuse("put '' b", "the key is empty");
+	refuse("cas '' 0 b", "the key is empty");
+	refuse("get a --cluster a/b", "--cluster is a name without /");
 	refuse("range a", "range takes KEY and END, or neither");
 	refuse("compact x", "REVISION is a number, not 'x'");
 	refuse("put a", "Usage: conclavectl put KEY VALUE|-");
@@ -169,6 +194,12 @@ START_TEST(help_and_version_need_no_daemon)
 	ck_assert_ptr_nonnull(strstr(out, "--limit=N"));
 	ck_assert_int_eq(ctl("put -h"), CTL_OK);
 	ck_assert_ptr_null(strstr(out, "--limit"));
+	ck_assert_int_eq(ctl("help put"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "Usage: conclavectl put KEY"));
+	ck_assert_int_eq(ctl("help member"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "member promote"));
+	ck_assert_int_eq(ctl("version"), CTL_OK);
+	ck_assert_ptr_nonnull(strstr(out, "conclavectl "));
 	ck_assert_int_eq(ctl("--version"), CTL_OK);
 	ck_assert_ptr_nonnull(strstr(out, "conclavectl "));
 	ck_assert_int_eq(ctl(""), CTL_USAGE);
@@ -191,7 +222,12 @@ START_TEST(no_daemon_is_status_5)
 	ck_assert_ptr_nonnull(strstr(err, "cannot reach the daemon at"));
 	setenv("CONCLAVE_SOCKET", "/nonexistent/socket", 1);
 	ck_assert_int_eq(ctl("get a"), CTL_NO_DAEMON);
+	ck_assert_ptr_nonnull(strstr(err, " at /nonexistent/socket: "));
 	ck_assert_ptr_nonnull(strstr(err, "Is conclaved running?"));
+	unsetenv("CONCLAVE_SOCKET");
+	ck_assert_int_eq(ctl("get a --cluster no-such-cluster"), CTL_NO_DAEMON);
+	ck_assert_ptr_nonnull(
+		strstr(err, " at /run/conclave/no-such-cluster.sock or "));
 }
 END_TEST
 
@@ -210,6 +246,33 @@ START_TEST(a_doubt_is_status_4)
 	peer_set_hold(peer, PEER_HOLD_POST);
 	ck_assert_int_eq(ctl("put a 1 --timeout 1s"), CTL_UNKNOWN);
 	ck_assert_ptr_nonnull(strstr(err, "it may or may not be applied"));
+	ck_assert_int_eq(ctl("get a --timeout 20ms"), CTL_UNKNOWN);
+	ck_assert_ptr_nonnull(strstr(err, "it only reads"));
+}
+END_TEST
+
+START_TEST(who_waits_in_vain_is_told_that_nobody_leads)
+{
+	/* The miniature daemon names its leader from its first turn on. */
+	peer_set_hold(peer, PEER_HOLD_PROPOSALS);
+	ck_assert_int_eq(ctl("put a 1 --timeout 20ms"), CTL_NOT_APPLIED);
+	ck_assert_ptr_nonnull(
+		strstr(err, "\nNo member leads: do most members"));
+	peer_set_hold(peer, 0);
+	expect("put a 1", "OK\n");
+	peer_set_hold(peer, PEER_HOLD_PROPOSALS);
+	ck_assert_int_eq(ctl("put a 1 --timeout 20ms"), CTL_NOT_APPLIED);
+	ck_assert_ptr_null(strstr(err, "No member leads"));
+}
+END_TEST
+
+START_TEST(a_setting_that_is_refused_says_why)
+{
+	peer_set_status(peer, 1, CONCLAVE_EBADREQ);
+	ck_assert_int_eq(ctl("settings quota_bytes x"), CTL_NOT_APPLIED);
+	ck_assert_ptr_nonnull(strstr(err, "quota_bytes cannot be 'x': "));
+	ck_assert_int_eq(ctl("settings nothing"), CTL_NOT_FOUND);
+	ck_assert_ptr_nonnull(strstr(err, "there is no setting 'nothing'"));
 }
 END_TEST
 
@@ -286,6 +349,7 @@ static TCase *does_case(void)
 	tcase_add_test(t, json_is_one_object_with_base64);
 	tcase_add_test(t, fields_are_quoted);
 	tcase_add_test(t, status_and_settings_are_shown);
+	tcase_add_test(t, alarms_are_shown_by_name);
 	return t;
 }
 
@@ -302,6 +366,8 @@ static TCase *refuses_case(void)
 	tcase_add_test(t, no_daemon_is_status_5);
 	tcase_add_test(t, a_refusal_is_status_3);
 	tcase_add_test(t, a_doubt_is_status_4);
+	tcase_add_test(t, who_waits_in_vain_is_told_that_nobody_leads);
+	tcase_add_test(t, a_setting_that_is_refused_says_why);
 	tcase_add_test(t, an_interrupted_write_that_was_queued_is_not_applied);
 	tcase_add_test(t, an_interrupted_write_that_was_taken_is_unknown);
 	tcase_add_test(t, an_output_that_cannot_be_written_is_an_error);

@@ -158,16 +158,23 @@ END_TEST
 
 START_TEST(who_cannot_read_in_time_is_not_healthy)
 {
+	/* The miniature daemon names its leader from its first turn on. */
 	peer_set_hold(peer, PEER_HOLD_APPLY);
 	expect_failure("endpoint health --timeout 50ms", CTL_NOT_APPLIED,
-		       "conclavectl: member 0 is not healthy: the deadline "
-		       "passed; the outcome is not known yet\n");
+		       "conclavectl: member 0 is not healthy: the cluster has "
+		       "no leader\n");
+	peer_set_hold(peer, 0);
+	expect("put a 1", "OK\n");
+	peer_set_hold(peer, PEER_HOLD_APPLY);
+	expect_failure("endpoint health --timeout 50ms", CTL_NOT_APPLIED,
+		       "conclavectl: member 0 is not healthy: no linearizable "
+		       "read came through in time\n");
 	ck_assert_int_eq(ctl("endpoint health --timeout 50ms -w json"),
 			 CTL_NOT_APPLIED);
-	has(",\"health\":false,\"error\":\"the deadline passed; ");
+	has(",\"health\":false,\"error\":\"no linearizable read ");
 	ck_assert_int_eq(ctl("endpoint health --timeout 50ms -w fields"),
 			 CTL_NOT_APPLIED);
-	has("\"Health\" : false\n\"Error\" : \"the deadline passed; ");
+	has("\"Health\" : false\n\"Error\" : \"no linearizable read ");
 }
 END_TEST
 
@@ -175,12 +182,12 @@ START_TEST(who_has_an_alarm_is_not_healthy)
 {
 	peer_set_alarms(peer, CV_ALARM_NOSPACE);
 	expect_failure("endpoint health", CTL_NOT_APPLIED,
-		       "conclavectl: member 0 is not healthy: the disk is "
-		       "full: writes are refused\n");
+		       "conclavectl: member 0 is not healthy: alarm NOSPACE: "
+		       "the disk is full, writes are refused\n");
 	peer_set_alarms(peer, CV_ALARM_NOSPACE | CV_ALARM_CORRUPT);
 	expect_failure("endpoint health", CTL_NOT_APPLIED,
-		       "conclavectl: member 0 is not healthy: its state "
-		       "differs from another member's\n");
+		       "conclavectl: member 0 is not healthy: alarm CORRUPT: "
+		       "its state differs from another member's\n");
 }
 END_TEST
 

@@ -451,6 +451,7 @@ END_TEST
 
 START_TEST(a_daemon_without_a_place_for_a_record_waits)
 {
+	struct node_trouble trouble;
 	uint32_t i;
 
 	/* The tail is nearly full, and no spare can be made. */
@@ -468,6 +469,9 @@ START_TEST(a_daemon_without_a_place_for_a_record_waits)
 	ck_assert_int_eq(rig_try(&rig), 0);
 	rig_pass(&rig, 500000000);
 	ck_assert_uint_eq(rig.status.alarms, CV_ALARM_NOSPACE);
+	node_trouble(rig.node, &trouble);
+	ck_assert(trouble.full);
+	ck_assert(!trouble.leads);
 	ck_assert_uint_ne(rig.status.role, RAFT_LEADER);
 	peer_open(&alice, &rig, 3);
 	peer_open(&bob, &rig, 4);
@@ -479,6 +483,11 @@ START_TEST(a_daemon_without_a_place_for_a_record_waits)
 	peer_put(&alice, 0, "k", "v");
 	rig_settle(&rig);
 	ck_assert_int_eq(status_of(&alice, 0), 0);
+	node_trouble(rig.node, &trouble);
+	ck_assert(!trouble.full);
+	ck_assert(trouble.leads);
+	ck_assert_uint_eq(trouble.leader, rig.status.leader);
+	ck_assert_uint_eq(trouble.term, rig.status.term);
 }
 END_TEST
 
