@@ -294,18 +294,23 @@ void record_make_room(struct node *node)
 
 /* ---- what the leader sent ---- */
 
-/* The log has this very entry. */
-static bool is_there(const struct node *node, const struct entry_header *header)
+/*
+ * The log has this very entry, or had it before it was compacted: what is
+ * committed Raft does not look at again.
+ */
+static bool is_there(const struct node *node, const struct entry_header *header,
+		     uint64_t commit)
 {
 	const struct raft_entry *entry =
 		raft_entry_at(node->raft, header->index);
 
-	return entry && entry->term == header->term;
+	return header->index <= commit ||
+	       (entry && entry->term == header->term);
 }
 
 /* Describes the entries in `body`; returns the bytes that are new here. */
 static uint32_t describe(struct node *node, const struct wire_frame *frame,
-			 const uint8_t *body)
+			 const uint8_t *body, uint64_t commit)
 {
 	uint32_t i, size, fresh = 0;
 
@@ -319,7 +324,7 @@ static uint32_t describe(struct node *node, const struct wire_frame *frame,
 			.term = header.term,
 			.kind = header.kind,
 			.size = header.size,
-			.data = is_there(node, &header) ? NULL : body,
+			.data = is_there(node, &header, commit) ? NULL : body,
 		};
 		if (node->received[i].data)
 			fresh += size;
@@ -449,7 +454,7 @@ int record_received(struct node *node, uint64_t from,
 	}
 	if (node_leads(node))
 		propose_step_down(node);
-	fresh = describe(node, frame, body);
+	fresh = describe(node, frame, body, raft.commit);
 	if (fresh && !record_room(node, fresh, true))
 		count = make_part(node, count);
 	if (!count && frame->count)
