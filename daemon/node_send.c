@@ -114,18 +114,26 @@ static uint64_t term_at(const struct node *node, const struct out_frame *frame,
 	return entry ? entry->term : 0;
 }
 
+static bool may_send(const struct node *node, const struct out_frame *frame)
+{
+	struct raft_status raft;
+
+	if (frame->kind == OUT_FOUND)
+		return fill_may_tell(node, &frame->head);
+	raft_status(node->raft, &raft);
+	return raft.role == RAFT_LEADER && raft.term == frame->head.term;
+}
+
 /* One run of entries: as many as are at hand and fit a frame. */
 static int build_entries(struct node *node, struct peer *peer,
 			 const struct out_frame *frame, uint64_t from,
 			 struct sending *sending)
 {
 	struct lane *lane = &peer->lanes[NODE_BULK];
-	struct raft_status raft;
 	bool gone = false;
 	uint64_t index;
 
-	raft_status(node->raft, &raft);
-	if (raft.role != RAFT_LEADER || raft.term != frame->head.term)
+	if (!may_send(node, frame))
 		return BUILD_DROP;
 	for (index = from; index < frame->end; index++) {
 		/* Reading back is begun for the first frame of all alone. */
@@ -247,6 +255,7 @@ static int build(struct node *node, struct peer *peer, struct lane *lane,
 {
 	switch (frame->kind) {
 	case OUT_ENTRIES:
+	case OUT_FOUND:
 		return build_entries(node, peer, frame, from, sending);
 	case OUT_BATCH:
 		return build_batch(node, peer, frame, sending);

@@ -181,6 +181,7 @@ enum sim_fault {
 	X(IMAGE_RESUMED)      \
 	X(IMAGE_INSTALLED)    \
 	X(LOG_REPAIRED)       \
+	X(LOG_FILLED)         \
 	X(PARTIAL_SEND)       \
 	X(LANE_STUCK)         \
 	X(ENTRIES_READ_BACK)  \
