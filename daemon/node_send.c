@@ -146,7 +146,9 @@ static int build_entries(struct node *node, struct peer *peer,
 		    sending->part + sending->part_count + 2 > NODE_PARTS_MAX)
 			break;
 		size = entry_size(raft_entry_at(node->raft, index)->size);
-		if (index > from && sending->head.body_size + size > RUN_SIZE)
+		if (index > from &&
+		    (sending->head.body_size + size > RUN_SIZE ||
+		     index - from == WIRE_ENTRIES_MAX))
 			break;
 		add_part(lane, sending, bytes, size);
 		sending->head.body_size += size;

@@ -59,6 +59,7 @@ struct medium {
 	bool gap; /* and the next one may be much later */
 	bool damaged;
 	uint64_t claimed; /* what it had before it was damaged */
+	uint64_t reached; /* the longest that the log ever was */
 	struct raft_hard_state hard;
 	struct promise promises[MEDIUM_TERMS];
 	struct maybe maybe;
@@ -264,6 +265,8 @@ static void take_entry(struct medium *medium, const uint8_t *bytes,
 		SIM_SOMETIMES(TAIL_OVERWRITTEN);
 	*entry = next;
 	medium->last = index > medium->snapshot ? index : medium->snapshot;
+	if (medium->last > medium->reached)
+		medium->reached = medium->last;
 }
 
 static void take_entries(struct medium *medium,
@@ -524,10 +527,12 @@ void medium_damaged(uint32_t machine, const struct wal_report *report)
 		medium->claimed = medium->last;
 	medium->damaged = true;
 	medium->gap = true;
-	sim_check(report->last_index <= medium->claimed,
+	/* Where what replaced a longer tail is lost, that tail is read. */
+	sim_check(report->last_index <= medium->claimed ||
+			  report->last_index <= medium->reached,
 		  "machine %u recovers entries to %" PRIu64
 		  ", and only %" PRIu64 " were ever written",
-		  machine, report->last_index, medium->claimed);
+		  machine, report->last_index, medium->reached);
 	check_hard(medium, &report->hard);
 	note_hard(medium, &report->hard);
 }
