@@ -496,6 +496,66 @@ START_TEST(a_record_without_entries_is_filled_too)
 }
 END_TEST
 
+/* A record of the large kind, however much is in it. */
+static void append_large(struct rig *rig, uint32_t count, uint32_t size)
+{
+	struct raft_hard_state hard = {.term = 1, .vote = 7};
+	struct wal_buffer *buffer = wal_buffer_open(rig->wal, 1 << 20);
+	uint64_t first = rig->next_index;
+
+	ck_assert_ptr_nonnull(buffer);
+	while (count-- > 0)
+		rig_build(rig, buffer, size);
+	ck_assert_int_eq(wal_append(rig->wal, buffer, &hard, first,
+				    rig->next_index - 1, ++rig->number),
+			 0);
+	wal_buffer_release(rig->wal, buffer);
+	ck_assert_int_eq(rig_settle(rig), 0);
+}
+
+/* The header and the entries lie farther apart there. */
+START_TEST(records_of_the_large_kind_are_filled)
+{
+	static const struct {
+		uint32_t count, size, at;
+	} rows[] = {
+		{5, 200000, HEAD},	{5, 200000, 3000},
+		{5, 200000, 200 << 12}, {1, 3000, HEAD},
+		{1, 3000, 3000},	{1, 5000, HEAD},
+		{576, 4000 - 64, HEAD},
+	};
+	struct disk *whole;
+	uint8_t *record;
+	struct rig rig;
+
+	rig_init(&rig, mem_disk_new());
+	rig.options.tolerate_damage = true;
+	rig.options.segment_size = 8 << 20;
+	ck_assert_int_eq(rig_open(&rig), 0);
+	rig_append(&rig, 1, 10);
+	append_large(&rig, rows[_i].count, rows[_i].size);
+	rig_append(&rig, 1, 10);
+	whole = mem_disk_copy(rig.disk);
+	record = mem_disk_find(rig.disk, "segment-00000001")->data +
+		 3 * DISK_BLOCK;
+	record[rows[_i].at] ^= 1;
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
+	expect_hole(&rig, 2, 1 + rows[_i].count, 1,
+		    rows[_i].at == HEAD ? rig.next_index + rows[_i].count : 0);
+	ck_assert_int_eq(
+		fill(&rig, mem_disk_find(whole, "segment-00000001")->data +
+				   3 * DISK_BLOCK),
+		0);
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	ck_assert(wal_filled(rig.wal));
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
+	ck_assert(!rig.report.damaged);
+	ck_assert_uint_eq(rig_replay(&rig, NULL), rows[_i].count + 2);
+	mem_disk_free(whole);
+	memwal_end(&rig);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("wal, a damaged record written anew");
@@ -521,6 +581,7 @@ int main(void)
 		what_was_overwritten_by_the_damaged_record_is_asked_about);
 	tcase_add_loop_test(tests, a_record_without_entries_is_filled_too, 0,
 			    2);
+	tcase_add_loop_test(tests, records_of_the_large_kind_are_filled, 0, 7);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 
