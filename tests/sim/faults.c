@@ -276,7 +276,7 @@ void faults_event(uint32_t kind)
 		crash();
 		break;
 	case FAULT_ROT:
-		if (sim_below(SIM_CRASH, 4) != 0 || !wound_all())
+		if (sim_below(SIM_CRASH, 2) != 0 || !wound_all())
 			rot(machine);
 		break;
 	case FAULT_LOSE:

@@ -314,6 +314,9 @@ static void mend_most(void)
 		sim_disk_excuse_clear(i);
 		if (machine_view(i)->away)
 			machine_return(i);
+		/* Else it would have read both what rotted and what is back. */
+		else if (machine_view(i)->state == MACHINE_STARTING)
+			machine_crash(i, false);
 	}
 }
 

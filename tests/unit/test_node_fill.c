@@ -187,7 +187,7 @@ int main(void)
 	tcase_set_timeout(all, 60);
 	tcase_add_checked_fixture(all, set_up, tear_down);
 	tcase_add_loop_test(
-		all, two_damaged_in_different_places_fill_each_other, 0, 16);
+		all, two_damaged_in_different_places_fill_each_other, 0, 8);
 	tcase_add_test(all, both_are_filled_when_both_have_lost_the_end);
 	tcase_add_test(all, a_third_that_lags_is_not_needed_and_does_not_lead);
 	tcase_add_test(all, who_lost_the_entry_behind_proves_nothing);
@@ -195,7 +195,7 @@ int main(void)
 	tcase_add_test(all, who_is_led_is_not_filled);
 	tcase_add_test(all, one_that_is_told_to_stop_stops);
 	tcase_add_loop_test(all, a_crash_in_the_middle_of_a_fill_does_no_harm,
-			    0, 16);
+			    0, 12);
 	suite_add_tcase(suite, all);
 	return run_suite(suite);
 }
