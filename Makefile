@@ -88,7 +88,7 @@ UNIT_SUPPORT = $(wildcard tests/unit/support*.c)
 # A disk in memory, in the place of wal/disk*.c, for tests that include it.
 MEMORY_DISK = tests/unit/support_disk.c
 ON_MEMORY_DISK := $(basename $(notdir $(if $(UNIT),\
-	$(shell grep -lE 'support_(disk|memwal|node|handle|cluster|crowd)\.h' $(UNIT) /dev/null))))
+	$(shell grep -lE 'support_(disk|memwal|node|handle|cluster|crowd|damaged)\.h' $(UNIT) /dev/null))))
 # Who counts what is asked of the allocator: these, and bench.
 COUNTING := $(basename $(notdir $(if $(UNIT),\
 	$(shell grep -l 'count_malloc\.h' $(UNIT) /dev/null))))

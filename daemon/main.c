@@ -1,9 +1,12 @@
 /*
  * conclaved: the daemon. See conclaved(8).
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +56,20 @@ static int run(const struct config *config)
 	return status;
 }
 
+/*
+ * The log is to be opened anew, and that is a whole start: nothing of what this
+ * process has learnt from the damaged one may stay. All descriptors are closed
+ * by it but the standard ones; a signal that waits is found again.
+ */
+static int start_again(char **arguments)
+{
+	(void)execve("/proc/self/exe", arguments, environ);
+	(void)dprintf(STDERR_FILENO,
+		      "conclaved: cannot start itself again (%s): start it\n",
+		      strerror(errno));
+	return MEMBER_AGAIN;
+}
+
 int main(int count, char **arguments)
 {
 	static struct config config;
@@ -61,6 +78,8 @@ int main(int count, char **arguments)
 	if (count < 1)
 		return MEMBER_USAGE;
 	fill_standard_descriptors();
+	/* One that started itself again is called by its link's name. */
+	(void)prctl(PR_SET_NAME, program_invocation_short_name); /* a nicety */
 	(void)umask(027); /* returns the old one */
 	if (config_read(&config, arguments, environ, error) < 0) {
 		(void)dprintf(STDERR_FILENO, "conclaved: %s\n", error);
@@ -72,5 +91,6 @@ int main(int count, char **arguments)
 	}
 	if (config.version)
 		return say_version();
-	return run(&config);
+	int status = run(&config);
+	return status == MEMBER_AGAIN ? start_again(arguments) : status;
 }

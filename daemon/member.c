@@ -308,6 +308,20 @@ static void log_ready(struct member *member)
 	log_end(member->log);
 }
 
+static int explain_filled(struct member *member)
+{
+	log_begin(member->log, LOG_WARN,
+		  "a damaged record of the log was written anew, from what "
+		  "another member has");
+	log_text(member->log, "folder", member->config->data);
+	log_text(member->log, "where", member->report.where);
+	log_text(member->log, "next",
+		 "look at the disk (the kernel's log says more); this daemon "
+		 "starts again by itself");
+	log_end(member->log);
+	return MEMBER_AGAIN;
+}
+
 static int explain_end(struct member *member, int result)
 {
 	switch (result) {
@@ -320,6 +334,8 @@ static int explain_end(struct member *member, int result)
 	case NODE_EOUTDATED:
 	case NODE_ESEGMENT:
 		return recover_explain(member, result);
+	case NODE_EFILLED:
+		return explain_filled(member);
 	case LOOP_EREMOVED:
 		log_begin(member->log, LOG_WARN,
 			  "this member was removed from its cluster");

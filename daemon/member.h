@@ -23,6 +23,7 @@ enum member_exit {
 	MEMBER_LOG_FAILED = 4, /* a write or flush failed while running */
 	MEMBER_OTHER = 5, /* see the last line */
 	MEMBER_REMOVED = 6, /* from its cluster: it has nothing to do */
+	MEMBER_AGAIN = 7, /* its log was mended: start it again */
 };
 
 struct member {

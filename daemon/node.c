@@ -313,6 +313,7 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	tick(node);
 	image_turn(node);
 	repair_turn(node);
+	fill_turn(node);
 	record_make_room(node);
 	peer_turn(node);
 	hear_stuck(node);
@@ -326,6 +327,8 @@ int node_turn(struct node *node, uint64_t now_ns, bool sweep)
 	drain_turn(node);
 	if (node->outdated || node->too_small)
 		return node->outdated ? NODE_EOUTDATED : NODE_ESEGMENT;
+	if (fill_is_over(node))
+		return NODE_EFILLED;
 	if (node->work)
 		show(node);
 	show_gauges(node);

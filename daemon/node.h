@@ -42,6 +42,9 @@ enum node_error {
 	NODE_EOUTDATED = -4002,
 	/* The log has an entry that this member's segments have no room for. */
 	NODE_ESEGMENT = -4003,
+	/* A damaged record of the log was put together anew: the log and the
+	 * node are to be closed and opened again, see node_fill.c. */
+	NODE_EFILLED = -4004,
 };
 
 /* The two connections to each other member, see wire.h. */

@@ -1,6 +1,6 @@
 /*
  * What came on a lane: bytes become frames, frames become what Raft, the
- * batches or an image are told.
+ * batches, an image or a damaged log are told.
  *
  * A frame that is whole in what was given is looked at there; one that is cut
  * is put together first. A frame for which there is no room now waits, and
@@ -54,6 +54,12 @@ static int hear_frame(struct node *node, struct peer *peer,
 		return propose_received(node, peer, frame, body);
 	case WIRE_NACK:
 		propose_nacked(node, frame);
+		return 0;
+	case WIRE_SEEK:
+		fill_asked(node, peer, frame);
+		return 0;
+	case WIRE_FOUND:
+		fill_heard(node, frame, body);
 		return 0;
 	case WIRE_IMAGE_ASK:
 		image_asked(node, peer, frame);

@@ -25,8 +25,9 @@
  * Damage in most members at once needs no other rule. A member votes for a
  * log that has all that its own may have had, so one whose log is whole, and
  * long enough, is elected by those whose logs are not, and gives them the
- * rest. What no log is known to have stays missing: nobody is elected, nothing
- * is given up, and it is for an operator to decide.
+ * rest. Where there is none, nobody is elected and nothing is given up; then
+ * daemon/node_fill.c may make a log whole from what others have. What no log
+ * is known to have stays missing, and it is for an operator to decide.
  *
  * A crash at any point finds the damage again, with what has come back. A
  * member that votes alone cannot get anything from anyone, and does not start.

@@ -114,18 +114,26 @@ static uint64_t term_at(const struct node *node, const struct out_frame *frame,
 	return entry ? entry->term : 0;
 }
 
+static bool may_send(const struct node *node, const struct out_frame *frame)
+{
+	struct raft_status raft;
+
+	if (frame->kind == OUT_FOUND)
+		return fill_may_tell(node, &frame->head);
+	raft_status(node->raft, &raft);
+	return raft.role == RAFT_LEADER && raft.term == frame->head.term;
+}
+
 /* One run of entries: as many as are at hand and fit a frame. */
 static int build_entries(struct node *node, struct peer *peer,
 			 const struct out_frame *frame, uint64_t from,
 			 struct sending *sending)
 {
 	struct lane *lane = &peer->lanes[NODE_BULK];
-	struct raft_status raft;
 	bool gone = false;
 	uint64_t index;
 
-	raft_status(node->raft, &raft);
-	if (raft.role != RAFT_LEADER || raft.term != frame->head.term)
+	if (!may_send(node, frame))
 		return BUILD_DROP;
 	for (index = from; index < frame->end; index++) {
 		/* Reading back is begun for the first frame of all alone. */
@@ -138,7 +146,9 @@ static int build_entries(struct node *node, struct peer *peer,
 		    sending->part + sending->part_count + 2 > NODE_PARTS_MAX)
 			break;
 		size = entry_size(raft_entry_at(node->raft, index)->size);
-		if (index > from && sending->head.body_size + size > RUN_SIZE)
+		if (index > from &&
+		    (sending->head.body_size + size > RUN_SIZE ||
+		     index - from == WIRE_ENTRIES_MAX))
 			break;
 		add_part(lane, sending, bytes, size);
 		sending->head.body_size += size;
@@ -247,6 +257,7 @@ static int build(struct node *node, struct peer *peer, struct lane *lane,
 {
 	switch (frame->kind) {
 	case OUT_ENTRIES:
+	case OUT_FOUND:
 		return build_entries(node, peer, frame, from, sending);
 	case OUT_BATCH:
 		return build_batch(node, peer, frame, sending);

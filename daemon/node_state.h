@@ -125,6 +125,7 @@ enum out_kind {
 	OUT_BATCH, /* a batch of this member, forwarded */
 	OUT_IMAGE, /* the snapshot that the log names now: its head */
 	OUT_CHUNK, /* of it, being read */
+	OUT_FOUND, /* entries that another one's log has lost */
 };
 
 /* What waits to be sent on a lane. */
@@ -134,7 +135,7 @@ struct out_frame {
 	bool may_wait; /* it only tells that more is committed */
 	int ticket; /* CHUNK: of wal_fetch_chunk() */
 	uint64_t position; /* BATCH */
-	uint64_t next; /* ENTRIES: first index that is not sent yet, */
+	uint64_t next; /* ENTRIES, FOUND: first that is not sent yet, */
 	uint64_t end; /* and the one behind the last */
 	uint8_t body[WIRE_CONTROL_BODY_MAX];
 };
@@ -419,6 +420,8 @@ struct node {
 	bool damaged; /* the log is not whole */
 	struct wal_damage damage;
 	struct raft_hard_state damaged_hard; /* as it was found */
+	uint64_t seek_ns; /* when to ask next for what is missing; 0: not */
+	uint32_t seek_peer; /* whom: the place after the one asked last */
 
 	bool cut_due; /* a cut is proposed and not yet applied */
 	bool snapshotting; /* an image is being written */
@@ -634,6 +637,24 @@ void repair_hear(struct node *node, const struct wire_frame *beat);
 
 /* The log takes nothing yet, but soon will. */
 bool repair_waits(const struct node *node);
+
+/* ---- node_fill.c: a damaged record, put together anew ---- */
+
+void fill_turn(struct node *node);
+
+/* It is whole on the disk: the log is to be opened anew. */
+bool fill_is_over(const struct node *node);
+
+/* A member asks for entries. */
+void fill_asked(struct node *node, struct peer *peer,
+		const struct wire_frame *seek);
+
+/* Whether this log still proves them to be the same. */
+bool fill_may_tell(const struct node *node, const struct wire_frame *found);
+
+/* And has sent them. */
+void fill_heard(struct node *node, const struct wire_frame *found,
+		const uint8_t *body);
 
 /* ---- node_hash.c: whether all members have the same state ---- */
 

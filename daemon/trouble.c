@@ -16,8 +16,9 @@ static void say_damage(struct log *log, const struct node_trouble *now)
 		log_number(log, "last_missing", now->damaged_last);
 	log_text(log, "next",
 		 "the other members send what is missing, as soon as one of "
-		 "them leads; until then this one votes only for who has it "
-		 "all. Look at the disk (the kernel's log says more)");
+		 "them leads, or else what can be proven to be the same; until "
+		 "then this one votes only for who has it all. Look at the "
+		 "disk (the kernel's log says more)");
 	log_end(log);
 }
 

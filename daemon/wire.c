@@ -59,6 +59,9 @@ static const struct shape shapes[] = {
 	[WIRE_IMAGE_ASK] = {.known = true},
 	[WIRE_IMAGE_CHUNK] = {true, true, true, 1, WIRE_CHUNK_MAX, 1},
 	[WIRE_STATE] = {true, false, false, STATE_SIZE, STATE_SIZE, 0},
+	[WIRE_SEEK] = {.known = true},
+	[WIRE_FOUND] = {true, true, true, ENTRY_HEADER_SIZE, WIRE_BODY_MAX,
+			WIRE_ENTRIES_MAX},
 };
 
 enum {
@@ -203,6 +206,12 @@ static const struct shape *shape_of(uint8_t type)
 	return type < SHAPE_COUNT && shapes[type].known ? &shapes[type] : NULL;
 }
 
+/* Its body is stamped entries, which carry their own checksums. */
+static bool has_entries(uint8_t type)
+{
+	return type == RAFT_MSG_APPEND || type == WIRE_FOUND;
+}
+
 bool wire_is_bulk(uint8_t type)
 {
 	const struct shape *shape = shape_of(type);
@@ -226,7 +235,7 @@ void wire_seal(struct wire_frame *frame)
 
 uint32_t wire_body_crc(uint8_t type, const void *body, uint32_t size)
 {
-	if (type == RAFT_MSG_APPEND)
+	if (has_entries(type))
 		return 0;
 	if (type == WIRE_FORWARD) {
 		assert(size >= ENTRY_HEADER_SIZE);
@@ -244,7 +253,7 @@ static bool body_fits(const struct wire_frame *frame, const struct shape *shape)
 		return frame->body_crc == 0;
 	if (size < shape->body_min || size > shape->body_max)
 		return false;
-	if (size == 0 || frame->type == RAFT_MSG_APPEND)
+	if (size == 0 || has_entries(frame->type))
 		return frame->body_crc == 0;
 	return true;
 }
@@ -255,7 +264,7 @@ static bool count_fits(const struct wire_frame *frame,
 {
 	if (frame->count > shape->count_max)
 		return false;
-	if (frame->type != RAFT_MSG_APPEND)
+	if (!has_entries(frame->type))
 		return frame->count == 0 || frame->body_size > 0;
 	if (frame->count == 0)
 		return frame->body_size == 0;
@@ -367,6 +376,7 @@ int wire_check_body(const struct wire_frame *frame, const uint8_t *body)
 		return -EBADMSG;
 	switch (frame->type) {
 	case RAFT_MSG_APPEND:
+	case WIRE_FOUND:
 		return check_entries(frame, body);
 	case RAFT_MSG_SNAPSHOT:
 		return check_image(frame, body);

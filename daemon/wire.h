@@ -76,6 +76,14 @@
  *                   or may tell who is right; round is 1 where an answer is
  *                   wanted, with the receiver's own at that index
  *
+ *   SEEK            none: entries first_index..reject_hint are missing in a
+ *                   damaged log, which has log_term at log_index, right before
+ *                   them, and behind them commit_term at commit (0: no such
+ *                   entry is needed). See daemon/node_fill.c
+ *   FOUND           `count` of these entries, as in an APPEND; log_index and
+ *                   log_term are of the entry before the first, commit and
+ *                   commit_term those of the SEEK
+ *
  * body_crc covers the whole body where nothing else is said.
  */
 #ifndef DAEMON_WIRE_H
@@ -110,6 +118,8 @@ enum wire_type {
 	WIRE_IMAGE_ASK = 34,
 	WIRE_IMAGE_CHUNK = 35,
 	WIRE_STATE = 36,
+	WIRE_SEEK = 37,
+	WIRE_FOUND = 38,
 };
 
 enum wire_flags {
@@ -248,7 +258,7 @@ int wire_check(const uint8_t bytes[WIRE_HEADER_SIZE], uint8_t lane,
 
 /*
  * Checks a body, whose padding follows it at `body`, against its header:
- * checksums, and for APPEND that it is exactly `count` whole entries with
+ * checksums, and for APPEND and FOUND that it is exactly `count` whole entries with
  * rising indexes from first_index and terms that do not fall. 0 or -EBADMSG.
  */
 int wire_check_body(const struct wire_frame *frame, const uint8_t *body)

@@ -1,7 +1,7 @@
 /*
  * Inside the log: what the files of wal/ share. Nobody else includes this.
  *
- * The log is four machines over one disk, each with at most one operation in
+ * The log is five machines over one disk, each with at most one operation in
  * flight, and some reads, so that an operation belongs to its machine by its
  * address:
  *
@@ -10,6 +10,7 @@
  *   pool      wal/pool.c      makes spare segments
  *   snapshot  wal/snapshot_write.c
  *   fetches   wal/fetch.c     read back for members that lag
+ *   fill      wal/fill.c      a damaged record, put together anew
  *
  * wal_reap() tells a machine that its operation is done; wal_work() lets each
  * start its next one. Recovery (wal/recover.c and what it calls) runs before
@@ -53,6 +54,7 @@ struct wal {
 	struct log_newest newest;
 	struct snapshot_walk walk; /* of a snapshot that is verified */
 	struct log_damage damage;
+	struct log_fill fill;
 	struct log_fetch fetches[WAL_FETCHES];
 	uint32_t fetch_count;
 
@@ -75,7 +77,7 @@ struct wal {
 	uint8_t *empty_record; /* header block and record of hard state alone */
 	uint8_t *zeros; /* LOG_FILL_SIZE or a segment */
 	uint8_t *chunk; /* WAL_CHUNK_SIZE + LOG_ROOM_MIN, block aligned */
-	uint8_t *window; /* recovery reads into it */
+	uint8_t *window; /* recovery reads into it; later a fill's record */
 	uint8_t *buffer_memory;
 	uint32_t fill_size;
 	uint32_t window_blocks;
@@ -212,6 +214,11 @@ int scan_record(struct wal *wal, struct log_cursor *cursor, uint64_t sequence)
 const uint8_t *scan_block(struct wal *wal, struct log_cursor *cursor,
 			  const struct segment *segment, uint32_t block);
 
+/* Whether an intact header of a record of this segment's use stands there. */
+bool scan_head(struct wal *wal, struct log_cursor *cursor,
+	       const struct segment *segment, uint32_t block,
+	       struct record_header *ret_header);
+
 /*
  * Whether an intact header of a record of this segment's use stands at
  * `block` with a sequence above `sequence`, or behind it with one not below.
@@ -265,6 +272,18 @@ void log_repair_noted(struct wal *wal);
 
 /* `durable_index` has moved: nothing may be missing any more. */
 void log_repair_check(struct wal *wal);
+
+/* ---- wal/fill.c ---- */
+
+/* The walk stopped at damage: whether its place can be filled. */
+void log_fill_find(struct wal *wal, const struct log_stop *stop);
+
+/* Nothing of the log can be used: there is nothing to fill either. */
+void log_fill_forget(struct wal *wal);
+
+/* The record is being written, or was: nothing else may go on. */
+bool log_fill_busy(const struct wal *wal);
+void log_fill_done(struct wal *wal);
 
 /* ---- wal/cut.c ---- */
 

@@ -206,4 +206,27 @@ struct log_damage {
 	struct meta read; /* `meta` as it was found */
 };
 
+enum fill_state {
+	FILL_NONE = 0, /* there is nothing that could be filled */
+	FILL_OPEN, /* entries are wanted */
+	FILL_WRITE,
+	FILL_READ, /* back */
+	FILL_DONE,
+};
+
+/* The record that is damaged, put together anew in the window. */
+struct log_fill {
+	struct disk_op op;
+	uint8_t state; /* enum fill_state */
+	bool headed; /* its header is intact, and stands in `head` */
+	uint32_t blocks; /* it must have */
+	int file;
+	struct wal_hole hole; /* what is wanted in all */
+	struct wal_hole left; /* and still */
+	uint32_t used; /* bytes of entries, at RECORD_PAYLOAD_LARGE */
+	struct record_header header; /* without what the entries say */
+	uint8_t head[RECORD_PAYLOAD_LARGE]; /* header and table, as they are
+					       or should be on the disk */
+};
+
 #endif

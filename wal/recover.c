@@ -138,7 +138,10 @@ static int recover_damaged(struct wal *wal, const struct log_stop *stop,
 			  "after it");
 	if (wal->options.accept_tail_loss)
 		return log_cut_lost(wal, stop);
-	return wal->options.tolerate_damage ? log_repair_found(wal, stop) : r;
+	if (!wal->options.tolerate_damage)
+		return r;
+	log_fill_find(wal, stop);
+	return log_repair_found(wal, stop);
 }
 
 /* Segment `i` must be `due` and go on where the log is. NULL: it does. */

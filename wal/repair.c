@@ -200,6 +200,7 @@ int log_repair_all(struct wal *wal)
 {
 	struct log_stop stop = {.block = 1};
 
+	log_fill_forget(wal);
 	log_index_void(wal, 0);
 	wal->last_index = 0;
 	wal->log_bytes = 0;
@@ -323,6 +324,7 @@ void wal_damage_ends(struct wal *wal, uint64_t last)
 
 void wal_repair(struct wal *wal)
 {
-	if (wal->damage.found && !wal->damage.asked && !wal->failed)
+	if (wal->damage.found && !wal->damage.asked && !wal->failed &&
+	    !log_fill_busy(wal))
 		repair_note(wal);
 }

@@ -111,6 +111,16 @@ int scan_record(struct wal *wal, struct log_cursor *cursor, uint64_t sequence)
 	return SCAN_VALID;
 }
 
+bool scan_head(struct wal *wal, struct log_cursor *cursor,
+	       const struct segment *segment, uint32_t block,
+	       struct record_header *ret_header)
+{
+	const uint8_t *bytes = scan_block(wal, cursor, segment, block);
+
+	return bytes && record_check_header(bytes, ret_header) == 0 &&
+	       scan_is_ours(wal, segment, ret_header);
+}
+
 bool scan_evidence(struct wal *wal, const struct segment *segment,
 		   uint32_t block, uint64_t sequence,
 		   struct record_header *ret_header)
@@ -118,13 +128,9 @@ bool scan_evidence(struct wal *wal, const struct segment *segment,
 	struct log_cursor cursor = {.window_file = -1};
 	uint64_t least = sequence + 1;
 	struct record_header header;
-	const uint8_t *bytes;
 
 	for (; block < segment->blocks; block++, least = sequence) {
-		bytes = scan_block(wal, &cursor, segment, block);
-		if (!bytes || record_check_header(bytes, &header) != 0)
-			continue;
-		if (!scan_is_ours(wal, segment, &header) ||
+		if (!scan_head(wal, &cursor, segment, block, &header) ||
 		    header.sequence < least)
 			continue;
 		*ret_header = header;

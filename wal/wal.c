@@ -272,6 +272,8 @@ int wal_reap(struct wal *wal, struct wal_done *ret_done)
 			log_pool_done(wal);
 		else if (op == &wal->snapshot.op)
 			log_snapshot_done(wal);
+		else if (op == &wal->fill.op)
+			log_fill_done(wal);
 		else if (log_fetch_owns(wal, op))
 			log_fetch_done(wal, op);
 		else

@@ -351,6 +351,37 @@ bool wal_damaged(const struct wal *wal, struct wal_damage *ret_damage);
 void wal_repair(struct wal *wal);
 void wal_damage_ends(struct wal *wal, uint64_t last);
 
+/*
+ * Where the damage is one record, at a place and of a size that are known, it
+ * can also be put together anew in its place, from what any member has: for
+ * when nobody leads. See wal/fill.c.
+ *
+ * wal_hole(): which entries are wanted, while nothing is given up yet; false:
+ * this damage cannot be filled. Who has them has an entry before `first` of
+ * term `before_term` (0: `first` is 1), and an entry at `proof_index` of
+ * `proof_term`, which this member holds behind the damage; so their logs are
+ * the same up to there. 0, 0: what is written is compared with checksums that
+ * are intact. `last` is `first` - 1 where the record had no entries.
+ *
+ * wal_fill() takes whole entries from `first` on, as many as there are: then
+ * wal_hole() wants the next ones. With the last of them the record is written.
+ * -EBADMSG: these are not what is missing; all are wanted again. wal_reap()
+ * moves it on. wal_filled(): the record is whole on the disk. Then this log is
+ * to be closed, and opened anew.
+ */
+struct wal_hole {
+	uint64_t first;
+	uint64_t last;
+	uint64_t before_term;
+	uint64_t proof_index;
+	uint64_t proof_term;
+};
+
+bool wal_hole(const struct wal *wal, struct wal_hole *ret_hole);
+int wal_fill(struct wal *wal, const void *entries, uint32_t size)
+	__attribute__((warn_unused_result));
+bool wal_filled(const struct wal *wal);
+
 struct wal_stats {
 	uint64_t records, entries, bytes, log_size;
 	uint64_t snapshots;

@@ -78,9 +78,10 @@ static void mend(uint8_t *bytes, uint8_t choice)
 
 	memcpy(&frame, bytes, sizeof(frame));
 	if ((choice & GOOD_BODY) && frame.body_size <= BODY_ROOM) {
-		if (frame.type == RAFT_MSG_APPEND || frame.type == WIRE_FORWARD)
-			mend_entries(body, frame.body_size,
-				     frame.type == RAFT_MSG_APPEND);
+		bool stamped = frame.type == RAFT_MSG_APPEND ||
+			       frame.type == WIRE_FOUND;
+		if (stamped || frame.type == WIRE_FORWARD)
+			mend_entries(body, frame.body_size, stamped);
 		if (frame.type != WIRE_FORWARD ||
 		    frame.body_size >= ENTRY_HEADER_SIZE)
 			frame.body_crc = wire_body_crc(frame.type, body,

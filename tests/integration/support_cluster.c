@@ -155,7 +155,7 @@ void cluster_check(uint32_t i, const char *key, const char *value)
 	ck_assert_str_eq(found, value);
 }
 
-static bool says(const char *log, const char *text)
+bool cluster_said(const char *log, const char *text)
 {
 	static char lines[1 << 20];
 	FILE *file = fopen(log, "r");
@@ -173,7 +173,7 @@ void cluster_await_said(const char *log, const char *text)
 {
 	uint64_t deadline_ms = cluster_now_ms() + PATIENCE_MS;
 
-	while (!says(log, text)) {
+	while (!cluster_said(log, text)) {
 		ck_assert_msg(cluster_now_ms() < deadline_ms,
 			      "%s never says: %s", log, text);
 		cluster_rest(deadline_ms);

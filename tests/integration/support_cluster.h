@@ -40,7 +40,9 @@ uint32_t cluster_leader(uint32_t among);
 void cluster_put(uint32_t i, const char *key, const char *value);
 void cluster_check(uint32_t i, const char *key, const char *value);
 
-/* The file of its log, or of another daemon's, gets this text; waits. */
+/* The file of its log, or of another daemon's, has this text; or gets it,
+ * and is waited for. */
+bool cluster_said(const char *log, const char *text);
 void cluster_await_said(const char *log, const char *text);
 
 /* Writes that fly from one client; then as many of them came down well. */

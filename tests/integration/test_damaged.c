@@ -1,6 +1,7 @@
 /*
  * A byte of a stopped daemon's log goes bad: in a cluster it comes back whole,
- * alone it does not start.
+ * from who leads, or where nobody can, from any that has it; alone it does not
+ * start.
  */
 #include "tests/integration/support_cluster.h"
 
@@ -158,6 +159,38 @@ START_TEST(two_of_three_that_are_damaged_come_back_whole)
 }
 END_TEST
 
+START_TEST(two_that_are_damaged_in_different_places_need_no_third)
+{
+	struct daemon_cluster *daemons = cluster_daemons();
+	uint32_t i;
+
+	cluster_start();
+	put_all(cluster_leader(ALL));
+	for (i = 0; i < DAEMON_MEMBERS; i++)
+		cluster_await_applied(i, conclave_revision(cluster_client(
+						 cluster_leader(ALL))));
+	for (i = 0; i < DAEMON_MEMBERS; i++)
+		cluster_kill(i);
+	damage(&daemons->members[0], 3);
+	damage(&daemons->members[1], 11);
+	for (i = 0; i < 2; i++)
+		cluster_again(i);
+	for (i = 0; i < 2; i++)
+		await_whole(i);
+	ck_assert(cluster_said(daemons->members[0].log, "was written anew") ||
+		  cluster_said(daemons->members[1].log, "was written anew"));
+	/* Then it is as if nothing had been. */
+	cluster_put(0, "key-more", "more");
+	for (i = 0; i < 2; i++)
+		cluster_kill(i);
+	for (i = 0; i < DAEMON_MEMBERS; i++)
+		cluster_again(i);
+	for (i = 0; i < DAEMON_MEMBERS; i++)
+		check_all(i);
+	cluster_check(2, "key-more", "more");
+}
+END_TEST
+
 START_TEST(a_member_that_stands_alone_does_not_start_with_damage)
 {
 	struct daemon_process daemon = {.program = support_conclaved()};
@@ -188,6 +221,8 @@ int main(void)
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_add_test(tests, a_member_whose_log_is_damaged_comes_back_whole);
 	tcase_add_test(tests, two_of_three_that_are_damaged_come_back_whole);
+	tcase_add_test(tests,
+		       two_that_are_damaged_in_different_places_need_no_third);
 	tcase_add_test(tests,
 		       a_member_that_stands_alone_does_not_start_with_damage);
 	suite_add_tcase(suite, tests);

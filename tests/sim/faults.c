@@ -12,6 +12,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/stranger.h"
 #include "tests/sim/watch.h"
+#include "tests/sim/wound.h"
 
 #include <assert.h>
 #include <string.h>
@@ -275,7 +276,8 @@ void faults_event(uint32_t kind)
 		crash();
 		break;
 	case FAULT_ROT:
-		rot(machine);
+		if (sim_below(SIM_CRASH, 2) != 0 || !wound_all())
+			rot(machine);
 		break;
 	case FAULT_LOSE:
 		lose(machine);

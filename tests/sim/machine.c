@@ -290,7 +290,8 @@ static void stop_cleanly(struct machine *machine)
 	machine->stopped = true;
 }
 
-static void work(struct machine *machine)
+/* What the last turn ended with, or 0 after a clean stop. */
+static int work(struct machine *machine)
 {
 	uint32_t nothing = 0;
 	for (;;) {
@@ -299,10 +300,10 @@ static void work(struct machine *machine)
 		socket_serve(machine->number, machine->view.node);
 		int done = turn(machine, sweep);
 		if (done < 0)
-			return;
+			return done;
 		if (machine->stopping && node_drained(machine->view.node)) {
 			stop_cleanly(machine);
-			return;
+			return 0;
 		}
 		machine->idle = done == 0;
 		nothing = done == 0 ? nothing + 1 : 0;
@@ -325,10 +326,16 @@ static void live(void *argument)
 	machine->view.state = MACHINE_AWAKE;
 	posts_forget(machine->number);
 	lanes_begin(machine->number, machine->view.node);
-	work(machine);
+	int end = work(machine);
 	machine->doomed = true;
 	if (machine->stopped)
 		return;
+	if (end == NODE_EFILLED) {
+		SIM_SOMETIMES(LOG_FILLED);
+		sim_trace("machine %: a record was written anew",
+			  machine->number);
+		return;
+	}
 	SIM_SOMETIMES(LOG_FAILED);
 	sim_trace("machine %: the log failed, it stops", machine->number);
 	struct sim_disk_excuse excuse;

@@ -304,6 +304,42 @@ static void check_sequence(struct medium *medium,
 	medium->gap = medium->gap && next;
 }
 
+/*
+ * A damaged record is written anew: with nothing but what it had. What entries
+ * of later terms have replaced since may stand in it as well.
+ */
+static void check_filled(struct medium *medium,
+			 const struct record_header *record,
+			 const uint8_t *payload)
+{
+	uint32_t at = 0;
+	sim_trace("disk %: record % anew, entries % to %", medium - media,
+		  record->sequence, record->first_index, record->last_index);
+	sim_check(record->term <= medium->hard.term,
+		  "machine %u says a later term in an old record",
+		  (uint32_t)(medium - media));
+	for (uint32_t i = 0; i < record->entry_count; i++) {
+		struct entry_header header;
+		int code = entry_check(payload + at, record->payload_size - at,
+				       &header);
+		sim_check(code == 0, "a durable entry is malformed: %d", code);
+		sim_check(header.index <= medium->highest,
+			  "machine %u fills in entry %" PRIu64
+			  ", which it never had",
+			  (uint32_t)(medium - media), header.index);
+		struct logged *had = logged_at(medium, header.index);
+		if (had->term <= header.term)
+			sim_check(had->term == header.term &&
+					  had->chain ==
+						  ghost_fact(payload + at,
+							     &header,
+							     had[-1].chain),
+				  "machine %u fills in another entry %" PRIu64,
+				  (uint32_t)(medium - media), header.index);
+		at += entry_size(header.size);
+	}
+}
+
 static void take_record(struct medium *medium, int file, uint64_t offset,
 			const uint8_t *bytes, uint32_t size)
 {
@@ -315,6 +351,10 @@ static void take_record(struct medium *medium, int file, uint64_t offset,
 		  record.frame.own, size);
 	sim_check(record_bad_block(bytes, &record) < 0,
 		  "a durable record has a bad block");
+	if (medium->damaged && record.sequence <= medium->sequence) {
+		check_filled(medium, &record, bytes + record.payload);
+		return;
+	}
 	check_sequence(medium, &record);
 	sim_trace("disk %: record %, entries % to %", medium - media,
 		  record.sequence, record.first_index, record.last_index);
@@ -494,7 +534,7 @@ void medium_damaged(uint32_t machine, const struct wal_report *report)
 			  report->last_index <= medium->highest,
 		  "machine %u recovers entries to %" PRIu64
 		  ", and only %" PRIu64 " were ever written",
-		  machine, report->last_index, medium->claimed);
+		  machine, report->last_index, medium->highest);
 	check_hard(medium, &report->hard);
 	note_hard(medium, &report->hard);
 }

@@ -8,6 +8,7 @@
 #include "tests/sim/machine.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/watch.h"
+#include "tests/sim/wound.h"
 
 #include "raft/conf.h"
 #include "shm/conclave.h"
@@ -20,6 +21,7 @@
 enum roster_limits {
 	LONE_MEMBER = 7, /* the id of one that stays alone */
 	VOTERS_MIN = 3, /* the operator leaves at least so many */
+	MEND_ELECTIONS = 20, /* timeouts, until logs have mended each other */
 };
 
 /* A machine without a member may be meant for one. */
@@ -282,6 +284,20 @@ void roster_lose(uint32_t machine)
 	machine_send_away(machine);
 }
 
+/*
+ * What others have is sometimes left to them. Each in its turn may ask, and
+ * start again, before somebody leads.
+ */
+static bool is_left(uint32_t machine)
+{
+	uint64_t ns = sim.swarm.election_ticks * sim.swarm.tick_ns;
+	if (!wound_heals(machine) || sim_below(SIM_CRASH, 4) == 0)
+		return false;
+	sim_trace("machine %: what rotted is left to the others", machine);
+	sim_disturb(sim.now + (MEND_ELECTIONS + 2 * roster_count()) * ns);
+	return true;
+}
+
 /* Rot in most of them: a person brings back what rotted. */
 static void mend_most(void)
 {
@@ -289,14 +305,18 @@ static void mend_most(void)
 	if (sim.swarm.members == 1 ||
 	    count_away(conf) <= (conf->voter_count - 1u) / 2)
 		return;
-	sim_trace("most logs are damaged: all that rotted is brought back");
+	sim_trace("most logs are damaged: what rotted is brought back");
 	for (uint32_t i = 0; i < SIM_MACHINES_MAX; i++) {
-		if (machine_view(i)->member == 0 || folder_rotten(i) == 0)
+		if (machine_view(i)->member == 0 || folder_rotten(i) == 0 ||
+		    is_left(i))
 			continue;
 		folder_mend(i);
 		sim_disk_excuse_clear(i);
 		if (machine_view(i)->away)
 			machine_return(i);
+		/* Else it would have read both what rotted and what is back. */
+		else if (machine_view(i)->state == MACHINE_STARTING)
+			machine_crash(i, false);
 	}
 }
 

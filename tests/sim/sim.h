@@ -182,6 +182,7 @@ enum sim_fault {
 	X(IMAGE_INSTALLED)    \
 	X(ENTRY_MOVED)        \
 	X(LOG_REPAIRED)       \
+	X(LOG_FILLED)         \
 	X(PARTIAL_SEND)       \
 	X(LANE_STUCK)         \
 	X(ENTRIES_READ_BACK)  \

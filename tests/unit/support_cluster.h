@@ -38,6 +38,7 @@ struct cluster {
 	bool lies; /* who is too old is let in nevertheless */
 	int tolerated; /* the worst that a turn may end with; 0: work done */
 	int ended[CLUSTER_MAX]; /* with what a turn ended last, or 0 */
+	uint32_t fills; /* starts after a damaged record was written anew */
 	uint32_t piece_max; /* bytes that one send or receive takes at most */
 };
 
@@ -322,6 +323,14 @@ static inline void cluster_events(struct cluster *cluster, uint32_t i)
 	}
 }
 
+/* As the daemon does. */
+static inline void cluster_start_again(struct cluster *cluster, uint32_t i)
+{
+	cluster->fills++;
+	cluster_kill(cluster, i);
+	cluster_start_one(cluster, i);
+}
+
 /* One turn of every node that lives, `step_ns` later; the work done. */
 static inline int cluster_turn(struct cluster *cluster, uint64_t step_ns)
 {
@@ -334,6 +343,11 @@ static inline int cluster_turn(struct cluster *cluster, uint64_t step_ns)
 			continue;
 		int done = rig_turn(&cluster->rigs[i]);
 
+		if (done == NODE_EFILLED) {
+			cluster_start_again(cluster, i);
+			work++;
+			continue;
+		}
 		if (cluster->heedless)
 			cluster_events(cluster, i);
 		ck_assert_int_ge(done, cluster->tolerated);
