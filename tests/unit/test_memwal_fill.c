@@ -213,6 +213,8 @@ START_TEST(what_is_not_what_was_there_is_not_written)
 	ck_assert_int_eq(wal_fill(rig.wal, bytes, used), -EBADMSG);
 	used = make(&rig, 5, 2, 2, 3000, bytes);
 	ck_assert_int_eq(wal_fill(rig.wal, bytes, used), -EBADMSG);
+	used = make(&rig, 5, 2, 0, 3000, bytes);
+	ck_assert_int_eq(wal_fill(rig.wal, bytes, used), -EBADMSG);
 	used = make(&rig, 5, 2, 1, 100, bytes);
 	ck_assert_int_eq(wal_fill(rig.wal, bytes, used), -EBADMSG);
 	used = make(&rig, 5, 2, 1, 5000, bytes);
@@ -323,6 +325,36 @@ START_TEST(a_disk_that_fails_leaves_what_there_was)
 	ck_assert(!is_damaged(&rig));
 	ck_assert_int_eq(memwal_restart(&rig, true), 0);
 	ck_assert_uint_eq(rig_replay(&rig, NULL), LAST);
+	mem_disk_free(whole);
+	memwal_end(&rig);
+}
+END_TEST
+
+START_TEST(a_disk_that_lies_is_not_believed)
+{
+	struct disk *whole;
+	struct rig rig;
+
+	begin(&rig);
+	whole = mem_disk_copy(rig.disk);
+	record_of(rig.disk, 5)[HEAD] ^= 1;
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	rig.disk->held_kinds = 1 << DISK_READ;
+	ck_assert_int_eq(fill(&rig, record_of(whole, 5)), 0);
+	ck_assert_int_eq(rig_turn(&rig), 0);
+	ck_assert_mem_eq(record_of(rig.disk, 5) + 1024,
+			 record_of(whole, 5) + 1024, SIZE - 1024);
+	record_of(rig.disk, 5)[places[_i]] ^= 1;
+	rig.disk->held_kinds = 0;
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	ck_assert(!wal_filled(rig.wal));
+	expect_no_hole(&rig);
+	/* The next start finds the damage, and may try again. */
+	ck_assert_int_eq(memwal_restart(&rig, true), 0);
+	ck_assert_int_eq(fill(&rig, record_of(whole, 5)), 0);
+	ck_assert_int_eq(rig_settle(&rig), 0);
+	expect_whole(&rig);
 	mem_disk_free(whole);
 	memwal_end(&rig);
 }
@@ -572,6 +604,7 @@ int main(void)
 		0, 3);
 	tcase_add_loop_test(tests, a_disk_that_fails_leaves_what_there_was, 0,
 			    3);
+	tcase_add_loop_test(tests, a_disk_that_lies_is_not_believed, 0, 3);
 	tcase_add_test(tests, while_it_is_written_nothing_is_given_up);
 	tcase_add_test(tests, what_was_given_up_is_not_filled);
 	tcase_add_test(tests, one_damaged_record_is_filled_after_the_other);

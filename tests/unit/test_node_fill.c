@@ -125,6 +125,90 @@ START_TEST(who_lost_the_entry_behind_proves_nothing)
 }
 END_TEST
 
+/* Entries of the same index that were replaced elsewhere are not the same. */
+START_TEST(another_history_proves_nothing)
+{
+	uint32_t a = other(1), b = other(2), i;
+	uint64_t index = last + 1 + (uint64_t)_i;
+
+	cluster_isolate(&cluster, leader, true);
+	for (i = PUTS; i < PUTS + 3; i++)
+		peer_put_size(&guests[leader], i, "lost", 3000);
+	cluster_pass(&cluster, 30 * RIG_TICK_NS);
+	ck_assert_uint_gt(cluster.rigs[leader].node->supplied, last);
+	leave(leader);
+	cluster_open(&cluster, &guests[a], a, 2);
+	for (i = 0; i < 5; i++)
+		put(a, i);
+	cluster_pass(&cluster, 5 * RIG_TICK_NS);
+	leave(a);
+	leave(b);
+	cluster_isolate(&cluster, leader, false);
+	(void)damage(cluster.rigs[a].disk, index, DAMAGE_HEAD);
+	cluster_start_one(&cluster, a);
+	cluster_start_one(&cluster, leader);
+	cluster_pass(&cluster, LONG * RIG_TICK_NS);
+	ck_assert_uint_eq(cluster.fills, 0);
+	ck_assert_int_eq(cluster_leader(&cluster), -1);
+	ck_assert(is_damaged(a));
+	/* Who has the same does. */
+	(void)damage(cluster.rigs[b].disk, index - 2, DAMAGE_HEAD);
+	cluster_start_one(&cluster, b);
+	revision += 5;
+	check_whole();
+	ck_assert_uint_ge(cluster.fills, 1);
+	check_disks();
+}
+END_TEST
+
+/* Whether the leader answers who asks for this. */
+static bool answers(uint64_t first, uint64_t to, uint64_t before_term,
+		    uint64_t proof, uint64_t proof_term)
+{
+	struct node *node = cluster.rigs[leader].node;
+	struct peer *peer = peer_find(node, other(1) + 1);
+	struct lane *lane = &peer->lanes[NODE_BULK];
+	struct wire_frame frame = {
+		.type = WIRE_SEEK,
+		.first_index = first,
+		.reject_hint = to,
+		.log_index = first - 1,
+		.log_term = before_term,
+		.commit = proof,
+		.commit_term = proof_term,
+	};
+	uint32_t tail = lane->tail;
+
+	fill_asked(node, peer, &frame);
+	cluster_pass(&cluster, RIG_TICK_NS);
+	return lane->tail != tail;
+}
+
+START_TEST(nobody_tells_what_is_not_proven)
+{
+	uint64_t term = cluster.rigs[leader].node->term;
+
+	ck_assert_uint_eq(term, 1);
+	ck_assert(answers(5, 6, term, 7, term));
+	ck_assert(answers(1, 6, 0, 7, term));
+	ck_assert(answers(5, last, term, 0, 0));
+	ck_assert(answers(5, 4, term, 5, term)); /* there were none */
+	/* Another entry in front; or behind; or none is known there. */
+	ck_assert(!answers(5, 6, term + 1, 7, term));
+	ck_assert(!answers(5, 6, 0, 7, term));
+	ck_assert(!answers(5, 6, term, 7, term + 1));
+	ck_assert(!answers(5, 6, term, last + 1, term));
+	ck_assert(!answers(1, 6, term, 7, term));
+	/* What it does not have. */
+	ck_assert(!answers(5, last + 1, term, 0, 0));
+	ck_assert(!answers(last + 2, last + 2, term, 0, 0));
+	/* What cannot be meant. */
+	ck_assert(!answers(0, 3, term, 0, 0));
+	ck_assert(!answers(5, 3, term, 7, term));
+	ck_assert(!answers(5, UINT64_MAX, term, 7, term));
+}
+END_TEST
+
 START_TEST(what_both_have_lost_nobody_fills)
 {
 	hurt_both(last / 2, place(_i), last / 2, place(_i / 2));
@@ -191,6 +275,8 @@ int main(void)
 	tcase_add_test(all, both_are_filled_when_both_have_lost_the_end);
 	tcase_add_test(all, a_third_that_lags_is_not_needed_and_does_not_lead);
 	tcase_add_test(all, who_lost_the_entry_behind_proves_nothing);
+	tcase_add_test(all, nobody_tells_what_is_not_proven);
+	tcase_add_loop_test(all, another_history_proves_nothing, 0, 3);
 	tcase_add_loop_test(all, what_both_have_lost_nobody_fills, 0, 4);
 	tcase_add_test(all, who_is_led_is_not_filled);
 	tcase_add_test(all, one_that_is_told_to_stop_stops);
