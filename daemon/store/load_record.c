@@ -76,7 +76,8 @@ int load_session(struct store *store, const uint8_t *stage)
 	    !session_is_sequence(record.settled_below) ||
 	    record.results > OP_SEQUENCE_WINDOW ||
 	    (record.ended_index != 0 && record.results != 0) ||
-	    store->session_live >= store->sessions_cap ||
+	    (record.ended_index == 0 &&
+	     store->session_live >= store->sessions_cap) ||
 	    store->session_live + store->session_ended >= store->table_size)
 		return -EBADMSG;
 	memcpy(begin.secret_hash, record.secret_hash, 16);

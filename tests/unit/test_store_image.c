@@ -360,6 +360,36 @@ START_TEST(goes_on_as_if_nothing_had_happened)
 }
 END_TEST
 
+/* As many sessions as the memory is for, and behind them one that ended. */
+START_TEST(of_all_sessions_that_may_live_is_loaded)
+{
+	struct store_settings many = rig_settings;
+	struct op_session end;
+	struct rig loaded;
+	uint8_t *image, id = 254;
+	uint32_t size;
+
+	many.sessions_max = 4096;
+	rig_release(&rig);
+	rig_init(&rig, &many);
+	while (rig_do(&rig, put(id, 1, "a", "x")).status == 0)
+		id--;
+	ck_assert_uint_gt(id, 1);
+	ck_assert_int_eq(rig_do(&rig, put(id, 1, "a", "x")).status,
+			 CONCLAVE_ETOOMANY);
+	end = entry(254);
+	ck_assert_int_eq(rig_session(&rig, ENTRY_SESSION_CLOSE, &end).status,
+			 0);
+	ck_assert_int_eq(rig_do(&rig, put(id, 1, "a", "x")).status, 0);
+	image = rig_image(&rig, 1000000, &size);
+	ck_assert_int_eq(rig_load(&loaded, image, size, 4096), 0);
+	rig_expect_same(&rig, &loaded);
+	rig_check(&loaded);
+	rig_release(&loaded);
+	free(image);
+}
+END_TEST
+
 START_TEST(is_refused_when_it_is_cut_short)
 {
 	struct rig loaded;
@@ -510,6 +540,7 @@ int main(void)
 	tcase_add_test(tcase, leaves_nothing_behind_when_it_is_given_up);
 	tcase_add_test(tcase, is_cut_at_any_byte);
 	tcase_add_test(tcase, goes_on_as_if_nothing_had_happened);
+	tcase_add_test(tcase, of_all_sessions_that_may_live_is_loaded);
 	tcase_add_test(tcase, is_refused_when_it_is_cut_short);
 	tcase_add_test(tcase, is_refused_when_a_bit_is_flipped);
 	tcase_add_test(tcase, is_refused_with_something_behind_it);
