@@ -286,12 +286,15 @@ void record_make_room(struct node *node)
 
 /* ---- what the leader sent ---- */
 
-/* The log has this very entry. */
-static bool is_there(const struct node *node, const struct entry_header *header)
+/* The log has this very entry, or had it: what is committed is the same. */
+static bool is_there(const struct node *node, uint64_t commit,
+		     const struct entry_header *header)
 {
 	const struct raft_entry *entry =
 		raft_entry_at(node->raft, header->index);
 
+	if (header->index <= commit)
+		return true;
 	return entry && entry->term == header->term;
 }
 
@@ -300,7 +303,9 @@ static uint32_t describe(struct node *node, const struct wire_frame *frame,
 			 const uint8_t *body)
 {
 	uint32_t i, size, fresh = 0;
+	struct raft_status raft;
 
+	raft_status(node->raft, &raft);
 	for (i = 0; i < frame->count; i++) {
 		struct entry_header header;
 
@@ -311,7 +316,8 @@ static uint32_t describe(struct node *node, const struct wire_frame *frame,
 			.term = header.term,
 			.kind = header.kind,
 			.size = header.size,
-			.data = is_there(node, &header) ? NULL : body,
+			.data = is_there(node, raft.commit, &header) ? NULL
+								     : body,
 		};
 		if (node->received[i].data)
 			fresh += size;
