@@ -433,6 +433,50 @@ START_TEST(members_with_small_segments_forward)
 }
 END_TEST
 
+/* A large entry, as an append has it; its size there. */
+static uint32_t describe_entry(uint8_t *at, uint64_t index, uint64_t term)
+{
+	struct entry_header header = {
+		.size = wal_buffer_max(cluster.rigs[0].wal) * 2 / 3,
+		.kind = ENTRY_NORMAL,
+		.index = index,
+		.term = term,
+	};
+
+	memcpy(at, &header, sizeof(header));
+	return entry_size(header.size);
+}
+
+/* More than a record takes, of which the first were compacted meanwhile. */
+START_TEST(what_is_committed_is_not_taken_in_parts_again)
+{
+	struct node *node = cluster.rigs[other(leader, 1)].node;
+	uint8_t *body = calloc(1, 4 << 20);
+	struct wire_frame frame = {.type = RAFT_MSG_APPEND, .count = 3};
+	struct raft_status raft;
+	uint64_t index;
+
+	ck_assert_ptr_nonnull(body);
+	cluster_pass(&cluster, 20 * RIG_TICK_NS);
+	raft_status(node->raft, &raft);
+	ck_assert_uint_ge(raft.commit, 2);
+	ck_assert_uint_eq(raft.commit, raft.last_index);
+	ck_assert_uint_eq(raft.commit, node->applied);
+	/* Of the three one was, one is there, and one is new. */
+	raft_compact(node->raft, raft.commit - 1);
+	frame.term = raft.term;
+	frame.first_index = raft.commit - 1;
+	frame.log_index = raft.commit - 2;
+	frame.log_term = frame.log_index > 0 ? raft.term : 0;
+	for (index = raft.commit - 1; index <= raft.commit + 1; index++)
+		frame.body_size += describe_entry(body + frame.body_size, index,
+						  raft.term);
+	/* Not: come again, for ever. */
+	ck_assert_int_eq(record_received(node, leader + 1, &frame, body), 0);
+	free(body);
+}
+END_TEST
+
 START_TEST(members_with_small_segments_go_on_behind_a_large_record)
 {
 	uint32_t i, k, round;
@@ -509,6 +553,7 @@ int main(void)
 	tcase_add_checked_fixture(small, set_up_small, tear_down);
 	tcase_add_test(small, segments_may_be_smaller_than_the_largest_entry);
 	tcase_add_test(small, members_with_small_segments_forward);
+	tcase_add_test(small, what_is_committed_is_not_taken_in_parts_again);
 	tcase_add_test(small,
 		       members_with_small_segments_go_on_behind_a_large_record);
 	suite_add_tcase(suite, small);
