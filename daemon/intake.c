@@ -11,7 +11,7 @@
  * Without a leader proposals stay where they are, but for cancelled ones at
  * the front, which are reclaimed; the control ring is always drained.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

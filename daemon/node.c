@@ -2,7 +2,7 @@
  * One turn of a replica, in the order in which a proposal lives it; the
  * stages themselves are intake.c, node_batch.c, node_apply.c and reply.c.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * the members are as far as this one knows, what its store is, where the image
  * of it is, and that leadership should move.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <string.h>
 

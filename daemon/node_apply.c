@@ -5,7 +5,7 @@
  * entry that carries it, whichever leader appended that; a second one finds
  * the effects of the first in the store, and nobody who waits.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  * it is in the ring of batches until it was applied here, or was refused and
  * no copy of it can commit.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <string.h>

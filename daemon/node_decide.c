@@ -3,7 +3,7 @@
  * the messages that are sent, the reads that are confirmed, and what a change
  * of leadership means for what is on its way.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 static void confirm_reads(struct node *node, const struct raft_ready *ready)
 {

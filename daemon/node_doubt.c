@@ -16,7 +16,7 @@
  * Nearly all that apply refuses stands for ever, or is recorded. That there
  * are too many sessions does not: it is told of the newest copy alone.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 #include "raft/conf.h"
 
 #include <assert.h>

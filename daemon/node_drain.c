@@ -7,7 +7,7 @@
  * needed. At last it is deaf: what members say would keep its disk busy for
  * ever, and it is as good as gone. It waits for nobody who does not answer.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 enum {
 	HAND_OVER_ELECTIONS = 2, /* timeouts: one try, and another */

@@ -23,7 +23,7 @@
  * not have itself. Who is led never fills: the leader sends all that is
  * missing.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 enum {
 	SEEK_PATIENCE = 4, /* election timeouts without a leader */

@@ -29,7 +29,7 @@
  * So a majority goes on whatever one member says, and a member that is alone
  * with its state stops whoever says otherwise.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <string.h>
 

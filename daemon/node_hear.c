@@ -7,7 +7,7 @@
  * what is behind it with it: then the other side's sends fill the connection,
  * and it waits too. Nothing on the control lane ever waits.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

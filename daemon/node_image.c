@@ -12,7 +12,7 @@
  * says, and is named by the log, Raft is told; with the record that follows
  * the stores change places. Until then this member is what it was before.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -15,7 +15,7 @@
  * had been committed by then this member knows to be committed. What follows,
  * however late, only makes the answer newer.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 void node_clock(struct node *node, uint64_t boot_ns)
 {

@@ -12,7 +12,7 @@
  * proposes: a learner that lags is not promoted, and no change may leave a
  * configuration whose majority does not answer.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 #include "raft/conf.h"
 
 #include <assert.h>

@@ -7,7 +7,7 @@
  * Queues are bounded. What does not fit, or belongs to a term that is over,
  * is dropped: Raft expects losses, forwarded batches are proposed again.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 #include "raft/conf.h"
 
 #include <assert.h>

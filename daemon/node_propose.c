@@ -12,7 +12,7 @@
  * store gives each effect once. A refusal is told to a client only when no
  * copy of the batch is left that could commit: see node_doubt.c.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -11,7 +11,7 @@
  * when their entries are applied, but a few, from which members that lag a
  * little are served, and from the back when their entries are replaced.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -32,7 +32,7 @@
  * A crash at any point finds the damage again, with what has come back. A
  * member that votes alone cannot get anything from anyone, and does not start.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 static uint64_t larger(uint64_t a, uint64_t b)
 {

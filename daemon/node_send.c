@@ -5,7 +5,7 @@
  * in the same turn. Of a frame that it took in part the rest is copied, so
  * that a slow peer never holds anything of the log.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

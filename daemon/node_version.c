@@ -12,7 +12,7 @@
  * Greetings also tell how large an entry a member has room for: what is larger
  * for any of them is not proposed.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include "daemon/store/setting.h"
 

@@ -4,7 +4,7 @@
  * snapshot and the log.
  */
 #include "daemon/node_head.h"
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <errno.h>

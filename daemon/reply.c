@@ -7,7 +7,7 @@
  * that only the daemon writes, and a client that is gone is recognised by the
  * generation of its handle. One result is posted for each claim taken.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <string.h>

@@ -8,7 +8,7 @@
  * Sessions that no handle holds are watched by a slow scan; what has waited
  * long enough ends by an entry that only the leader proposes.
  */
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/watch.h"
 
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 
 #include <assert.h>
 #include <string.h>

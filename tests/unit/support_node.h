@@ -6,7 +6,7 @@
 #define TESTS_UNIT_SUPPORT_NODE_H
 
 #include "daemon/node.h"
-#include "daemon/node_state.h"
+#include "daemon/node_stages.h"
 #include "raft/entry.h"
 #include "tests/unit/support_disk.h"
 
